@@ -1,1 +1,10 @@
-//! placeholder
+//! Every decision that Aplomb makes, without a clock, a socket or a thread.
+//!
+//! Bytes and `now` go in, meanings and decisions come out. The gateway, the command line and the tests call the
+//! same functions; none of them knows a fact about a provider that does not stand in `spec/`.
+
+mod kind;
+pub use kind::{Advice, Fallback, Fault, Kind, KindFacts};
+
+mod failure;
+pub use failure::{Failure, FieldError, Limit};
