@@ -8,3 +8,9 @@ pub use kind::{Advice, Fallback, Fault, Kind, KindFacts};
 
 mod failure;
 pub use failure::{Failure, FieldError, Limit};
+
+pub mod spec;
+pub use spec::{Catalog, Dialect};
+
+mod bundled;
+pub use bundled::catalog;
