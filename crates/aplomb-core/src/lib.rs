@@ -14,3 +14,5 @@ pub use spec::{Catalog, Dialect};
 
 mod bundled;
 pub use bundled::catalog;
+
+pub mod header;
