@@ -1,3 +1,73 @@
-//! The project's own chores: `cargo xtask NAME`.
+//! The project's own chores: `cargo xtask` lists them, `cargo xtask NAME` does one.
+//!
+//! Whatever the continuous build runs is a chore here, so that it can be run at home in the same words.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore speaks to a person at a terminal")]
 
-fn main() {}
+mod check;
+mod command;
+mod debian;
+mod deny;
+mod sync;
+mod test;
+mod tidy;
+mod tools;
+mod tree;
+mod trouble;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::trouble::Outcome;
+
+/// The chores of the Aplomb repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Option<Chore>,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Everything that must hold before a change lands: format, lints, docs, dependencies, house rules, fresh files
+    Check,
+    /// Install what the tests need and run them all: Rust, documentation, official SDKs
+    Test,
+    /// The house rules that no compiler knows
+    Tidy,
+    /// Write the generated files anew
+    Sync {
+        /// Change nothing; fail if a generated file is stale
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let Some(chore) = Cli::parse().chore else {
+        return list();
+    };
+    let outcome = match chore {
+        Chore::Check => check::run(),
+        Chore::Test => test::run(),
+        Chore::Tidy => tidy::run(),
+        Chore::Sync { check } => sync::run(check),
+    };
+    report(outcome)
+}
+
+fn list() -> ExitCode {
+    println!("{}", Cli::command().render_help());
+    ExitCode::SUCCESS
+}
+
+fn report(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("xtask: {trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}

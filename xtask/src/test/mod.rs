@@ -1,0 +1,8 @@
+//! `cargo xtask test`: installs what the tests need, runs them all, and ends with one line of totals.
+
+mod suite;
+pub(crate) use suite::run;
+
+mod tally;
+
+mod venv;
