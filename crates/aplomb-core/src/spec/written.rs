@@ -80,6 +80,9 @@ pub struct Auth {
     /// What stands before the key in it.
     #[serde(default)]
     pub prefix: String,
+    /// Other headers in which a credential may travel, in lower case.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// A query parameter that may carry the key instead.
     pub query: Option<String>,
     /// The environment variable that the official SDK reads.
