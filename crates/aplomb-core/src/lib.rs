@@ -16,3 +16,5 @@ mod bundled;
 pub use bundled::catalog;
 
 pub mod header;
+
+pub mod sse;
