@@ -1,1 +1,3 @@
-//! placeholder
+//! The gateway: sockets, streams and the story of a request, around the decisions of `aplomb-core`.
+
+pub mod config;

@@ -1,0 +1,36 @@
+//! What a gateway is told to do: a file, or a few options, turned into values that can't be wrong.
+//!
+//! Two stages: `written` is the file as a person wrote it, with the place of every value; `resolve` makes the types
+//! below of it and reports every mistake at once. Nothing here reads the environment or a file by itself:
+//! [`Surroundings`] says what can be asked, so that every rule is tested with plain values.
+//!
+//! What it is not: the place where anything is opened, connected or looked up at run time.
+
+mod resolved;
+pub use resolved::{Config, Single};
+
+mod server;
+pub use server::{Log, LogFormat, LogLevel, Server, Tls};
+
+mod upstream;
+pub use upstream::{Credential, Key, Timeouts, Upstream};
+
+mod base;
+pub use base::{Base, Scheme};
+
+mod route;
+pub use route::{Disclose, Fallback, Hop, Queue, Repeat, Retry, Route, SharedQuota, Trail};
+
+mod routes;
+pub use routes::{Found, NoRoute, Routes};
+
+mod path;
+
+mod network;
+pub use network::Network;
+
+mod secret;
+pub use secret::Secret;
+
+mod mistake;
+pub use mistake::{Mistake, Place};
