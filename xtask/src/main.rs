@@ -3,6 +3,7 @@
 //! Whatever the continuous build runs is a chore here, so that it can be run at home in the same words.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore speaks to a person at a terminal")]
 
+mod bench;
 mod check;
 mod command;
 mod debian;
@@ -42,6 +43,31 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// What a request costs beside nginx (`proxy`), or what a failure costs (`core`)
+    Bench {
+        #[command(subcommand)]
+        bench: Bench,
+    },
+    /// Ask at a fixed rate; started by the bench
+    #[command(hide = true)]
+    BenchRate(bench::Rate),
+    /// Read many slow streams; started by the bench
+    #[command(hide = true)]
+    BenchStreams(bench::Streams),
+    /// Serve slow streams; started by the bench
+    #[command(hide = true)]
+    BenchUpstream {
+        /// The port of 127.0.0.1
+        port: u16,
+    },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// nginx and Aplomb before the same upstream, in turns; writes `bench/results/`
+    Proxy(bench::Options),
+    /// Decoding and rendering a failure, in nanoseconds
+    Core,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +79,11 @@ fn main() -> ExitCode {
         Chore::Test => test::run(),
         Chore::Tidy => tidy::run(),
         Chore::Sync { check } => sync::run(check),
+        Chore::Bench { bench: Bench::Proxy(options) } => bench::proxy(&options),
+        Chore::Bench { bench: Bench::Core } => bench::core(),
+        Chore::BenchRate(rate) => bench::drive(&rate),
+        Chore::BenchStreams(streams) => bench::open(&streams),
+        Chore::BenchUpstream { port } => bench::serve(port),
     };
     report(outcome)
 }
