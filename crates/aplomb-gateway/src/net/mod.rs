@@ -1,0 +1,18 @@
+//! The network: bodies, upstream connections and the callers' listener.
+//!
+//! It knows HTTP and nothing of what an answer means.
+//! Everything here lives on one thread: a worker has its own runtime, listener and pool, and shares none of them.
+
+mod body;
+pub use body::{Body, LocalBody};
+mod body_error;
+pub use body_error::{BodyError, BodyFault};
+mod upstream;
+pub use upstream::{
+    Dial, Origin, OriginError, Patience, Pool, PoolSettings, Proxies, ProxyError, SendError, Stage, Trust,
+    TrustError, UpstreamBody,
+};
+mod cidr;
+pub use cidr::{Cidr, CidrError};
+mod executor;
+mod transport;

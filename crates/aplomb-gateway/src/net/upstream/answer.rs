@@ -1,0 +1,97 @@
+//! An upstream's answer as it arrives, and the connection that it arrives on.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::super::body_error::{BodyError, BodyFault};
+use super::h2::OpenStream;
+use super::shelf::Lease;
+
+/// The body of an upstream's answer.
+///
+/// Read to its end it gives its connection back to the pool; dropped before, it closes an HTTP/1.1
+/// connection and resets an HTTP/2 stream, so that the upstream hears at once that nobody listens.
+pub struct UpstreamBody {
+    // Before the connection, so that a stream is reset before its place is given to another.
+    incoming: Incoming,
+    held: Held,
+}
+
+pub(super) enum Held {
+    Connection(Lease),
+    Stream(#[expect(dead_code, reason = "counts itself until dropped")] OpenStream),
+    Nothing,
+}
+
+impl UpstreamBody {
+    pub(super) fn new(incoming: Incoming, held: Held) -> Self {
+        let mut body = Self { incoming, held };
+        if http_body::Body::is_end_stream(&body.incoming) {
+            body.finish();
+        }
+        body
+    }
+
+    fn finish(&mut self) {
+        if let Held::Connection(lease) = std::mem::replace(&mut self.held, Held::Nothing) {
+            lease.give_back();
+        }
+    }
+
+    /// Whether an end that hyper reports as clean came before the answer was whole.
+    ///
+    /// It takes an HTTP/2 stream that was reset without a fault for one that ended.
+    fn is_short(&self) -> bool {
+        matches!(self.held, Held::Stream(_)) && !http_body::Body::is_end_stream(&self.incoming)
+    }
+}
+
+impl http_body::Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                if http_body::Body::is_end_stream(&self.incoming) {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.held = Held::Nothing;
+                Poll::Ready(Some(Err(BodyError::of(error))))
+            }
+            None if self.is_short() => {
+                self.held = Held::Nothing;
+                Poll::Ready(Some(Err(BodyError::new(BodyFault::Cut))))
+            }
+            None => {
+                self.finish();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl fmt::Debug for UpstreamBody {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("UpstreamBody")
+    }
+}

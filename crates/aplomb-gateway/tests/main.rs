@@ -1,0 +1,4 @@
+//! What the gateway does over real sockets of this machine, topic by topic.
+#![expect(clippy::unwrap_used, reason = "a broken promise ends a test")]
+
+mod net;

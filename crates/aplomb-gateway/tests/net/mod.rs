@@ -1,0 +1,5 @@
+//! The network layer, seen from a raw socket on the other side.
+
+mod wire;
+
+mod pool;
