@@ -17,4 +17,6 @@ pub use bundled::catalog;
 
 pub mod header;
 
+pub mod policy;
+
 pub mod sse;

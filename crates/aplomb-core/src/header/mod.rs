@@ -16,7 +16,7 @@
 //! Which header of which API has which form is not known here: that stands in the dialect files.
 
 mod amount;
-mod number;
+pub(crate) mod number;
 pub use number::MAX_WAIT;
 
 pub mod date;

@@ -8,13 +8,13 @@ use std::time::Duration;
 pub const MAX_WAIT: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// One second in nanoseconds.
-pub(super) const SECOND: u64 = 1_000_000_000;
+pub(crate) const SECOND: u64 = 1_000_000_000;
 
 /// One millisecond in nanoseconds.
-pub(super) const MILLISECOND: u64 = 1_000_000;
+pub(crate) const MILLISECOND: u64 = 1_000_000;
 
 /// The wait that this many nanoseconds make.
-pub(super) fn wait(nanos: u128) -> Duration {
+pub(crate) fn wait(nanos: u128) -> Duration {
     match u64::try_from(nanos) {
         Ok(nanos) => Duration::from_nanos(nanos).min(MAX_WAIT),
         Err(_) => MAX_WAIT,
@@ -24,7 +24,7 @@ pub(super) fn wait(nanos: u128) -> Duration {
 /// A whole or decimal number of `unit` nanoseconds, in nanoseconds, rounded up; it saturates.
 ///
 /// A sign other than `+`, a name (`NaN`, `inf`) or anything around the number makes it `None`.
-pub(super) fn nanos(text: &str, unit: u64) -> Option<u128> {
+pub(crate) fn nanos(text: &str, unit: u64) -> Option<u128> {
     let text = text.strip_prefix('+').unwrap_or(text);
     if !text.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
         return None;
