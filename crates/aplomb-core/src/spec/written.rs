@@ -97,6 +97,8 @@ pub struct Detect {
     pub hosts: Vec<String>,
     /// Header names; a trailing `*` means any rest.
     pub headers: Vec<String>,
+    /// In a tie the higher one wins: the origin of a widespread envelope before its imitators.
+    pub rank: i32,
 }
 
 /// Where the API writes the id of a request.

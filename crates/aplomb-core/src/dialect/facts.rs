@@ -1,0 +1,51 @@
+//! Facts: what an envelope template can carry, between a failure and its bytes.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::failure::FieldError;
+use crate::kind::Kind;
+
+/// Everything that stood in an error body, or is to stand in one.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(missing_docs, reason = "the members are those of `Failure`, before they are judged")]
+pub struct Facts {
+    pub message: Option<String>,
+    pub code: Option<String>,
+    pub type_: Option<String>,
+    pub param: Option<String>,
+    pub request_id: Option<String>,
+    pub status: Option<u16>,
+    pub wait: Option<Duration>,
+    pub kind: Option<Kind>,
+    pub title: Option<String>,
+    pub limit: Option<u64>,
+    pub remaining: Option<u64>,
+    pub window: Option<Duration>,
+    pub errors: Vec<FieldError>,
+    pub details: Map<String, Value>,
+}
+
+/// Text that says nothing counts as absent: empty, or the name that Python gives to nothing.
+pub(super) fn said(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty() && text != "None" && text != "null").then(|| text.to_owned())
+}
+
+/// The paths in which several dialects write one parameter, as one dotted path.
+pub(super) fn dotted(loc: &[Value]) -> Option<String> {
+    let mut parts: Vec<String> = loc
+        .iter()
+        .filter_map(|part| match part {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        })
+        .collect();
+    if parts.len() > 1 && matches!(parts[0].as_str(), "body" | "query" | "path" | "header" | "cookie") {
+        parts.remove(0);
+    }
+    let path = parts.join(".");
+    (!path.is_empty()).then_some(path)
+}

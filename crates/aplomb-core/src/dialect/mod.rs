@@ -1,0 +1,27 @@
+//! Dialects at work: reading a failure out of an answer, and writing one into an answer.
+//!
+//! `decode` is the way in, `render` the way out; both walk the same envelope template.
+
+mod evidence;
+pub use evidence::{Evidence, Headers};
+
+pub mod body;
+
+mod facts;
+pub use facts::Facts;
+
+mod read;
+mod write;
+
+mod waits;
+mod classify;
+mod detect;
+
+mod decode;
+pub use decode::{Decoded, decode};
+
+mod render;
+pub use render::{Rendered, RenderedEvent, render, render_event, render_status};
+
+mod stream;
+pub use stream::{Seen, StreamReader};

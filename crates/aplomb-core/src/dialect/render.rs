@@ -1,0 +1,178 @@
+//! Rendering: any failure as an answer of any dialect.
+
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::dialect::{Facts, waits, write};
+use crate::failure::Failure;
+use crate::header::{reset, retry_after, retry_after_ms};
+use crate::kind::Kind;
+use crate::spec::{Dialect, Envelope, FactName, SlotName, StreamForm, WriteRow};
+
+/// An answer in a dialect's own form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// A status of the answer dialect, never a success.
+    pub status: u16,
+    /// Content type, request id, waits and limits under the dialect's own names.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A failure in the middle of a stream, as one server-sent event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderedEvent(pub Vec<u8>);
+
+/// Renders a failure.
+///
+/// `own_id` is used where the upstream gave no request id; `now` turns waits into times where the dialect writes times.
+/// A wait is written only on a failure that is worth repeating.
+pub fn render(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, now: SystemTime) -> Rendered {
+    let status = render_status(dialect, failure);
+    let envelope = envelope(dialect, failure.kind);
+    let facts = facts(dialect, failure, own_id, status);
+    let mut headers = vec![("content-type".to_owned(), envelope.content_type.clone())];
+    let mut elsewhere = Vec::new();
+    if let (Some(name), Some(id)) = (dialect.request_id_headers.first(), &facts.request_id) {
+        headers.push((name.clone(), id.clone()));
+        elsewhere.push(SlotName::RequestId);
+    }
+    for row in dialect.header_facts.iter().filter(|row| row.write) {
+        let (fact, slot) = match row.fact {
+            FactName::Message => (&facts.message, SlotName::Message),
+            FactName::Code => (&facts.code, SlotName::Code),
+            FactName::Type => (&facts.type_, SlotName::Type),
+            FactName::Param => (&facts.param, SlotName::Param),
+            FactName::RequestId => (&facts.request_id, SlotName::RequestId),
+        };
+        if let Some(fact) = fact.as_ref().filter(|fact| is_header_safe(fact)) {
+            headers.push((row.header.clone(), fact.clone()));
+            elsewhere.push(slot);
+        }
+    }
+    wait_headers(failure, &mut headers);
+    limit_headers(dialect, failure, now, &mut headers);
+    let body = write::write(&envelope.node, &facts, &elsewhere);
+    Rendered { status, headers, body: bytes(&body) }
+}
+
+/// Renders a failure in the middle of a stream of this form. The event ends the stream; no terminal event follows.
+pub fn render_event(
+    dialect: &Dialect,
+    form: Option<&StreamForm>,
+    failure: &Failure,
+    own_id: Option<&str>,
+) -> RenderedEvent {
+    let facts = facts(dialect, failure, own_id, render_status(dialect, failure));
+    let node = form.and_then(|form| form.error_data.as_ref()).unwrap_or(&envelope(dialect, failure.kind).node);
+    let data = write::write(node, &facts, &[]);
+    let mut out = Vec::new();
+    if let Some(event) = form.map_or(Some("error"), |form| form.error_event.as_deref()) {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(event.as_bytes());
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(&bytes(&data));
+    out.extend_from_slice(b"\n\n");
+    RenderedEvent(out)
+}
+
+/// The status: the failure's own if the dialect lists it with the same advice, else the dialect's for its kind.
+pub fn render_status(dialect: &Dialect, failure: &Failure) -> u16 {
+    let own = failure.status.filter(|status| {
+        let listed = dialect.statuses.get(status);
+        let kind = listed.and_then(|facts| facts.kind).or_else(|| Kind::from_status(*status));
+        listed.is_some() && *status >= 400 && kind.is_some_and(|kind| {
+            kind.facts().advice == failure.advice && kind.facts().retryable == failure.retryable
+        })
+    });
+    own.unwrap_or_else(|| dialect.row(failure.kind).status)
+}
+
+fn envelope(dialect: &Dialect, kind: Kind) -> &Envelope {
+    let mut written = dialect.envelopes.iter().filter(|envelope| !envelope.read_only);
+    let own = written.clone().find(|envelope| envelope.kinds.as_ref().is_some_and(|kinds| kinds.contains(&kind)));
+    own.or_else(|| written.find(|envelope| envelope.kinds.is_none()))
+        .expect("resolve refuses a dialect without an envelope for every kind")
+}
+
+fn facts(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, status: u16) -> Facts {
+    let row = dialect.row(failure.kind);
+    let kind_facts = failure.kind.facts();
+    let mut details = failure.details.clone();
+    let code = code(dialect, row, failure, &mut details);
+    let limit = failure.limits.first();
+    Facts {
+        message: Some(failure.message.clone().unwrap_or_else(|| kind_facts.meaning.clone())),
+        code,
+        type_: failure.type_.clone().or_else(|| row.type_.clone()),
+        param: failure.param.clone(),
+        request_id: failure.request_id.clone().or_else(|| own_id.map(str::to_owned)),
+        status: Some(status),
+        wait: failure.wait.filter(|_| failure.retryable),
+        kind: Some(failure.kind),
+        title: Some(kind_facts.title.clone()),
+        limit: limit.and_then(|limit| limit.limit),
+        remaining: limit.and_then(|limit| limit.remaining),
+        window: limit.and_then(|limit| limit.window),
+        errors: failure.errors.clone(),
+        details: std::mem::take(&mut details),
+    }
+}
+
+/// Where the contract fixes its codes, another API's code is kept among the details.
+fn code(
+    dialect: &Dialect,
+    row: &WriteRow,
+    failure: &Failure,
+    details: &mut serde_json::Map<String, Value>,
+) -> Option<String> {
+    let Some(code) = &failure.code else { return row.code.clone() };
+    let known = dialect.kinds.values().any(|own| own.code.as_ref() == Some(code));
+    if !dialect.closed_codes || known {
+        return Some(code.clone());
+    }
+    details.insert("code".to_owned(), Value::from(code.as_str()));
+    row.code.clone()
+}
+
+fn wait_headers(failure: &Failure, headers: &mut Vec<(String, String)>) {
+    if let Some(wait) = failure.wait.filter(|_| failure.retryable) {
+        headers.push(("retry-after".to_owned(), retry_after::write(wait)));
+        headers.push(("retry-after-ms".to_owned(), retry_after_ms::write(wait)));
+    }
+}
+
+/// Each limit under the names of the first row of its unit that is still free.
+fn limit_headers(dialect: &Dialect, failure: &Failure, now: SystemTime, headers: &mut Vec<(String, String)>) {
+    let mut taken = vec![false; dialect.limits.len()];
+    for limit in &failure.limits {
+        let fits = |exact: bool| {
+            dialect.limits.iter().enumerate().position(|(i, row)| {
+                !taken[i] && row.unit == limit.unit && (!exact || row.window == limit.window)
+            })
+        };
+        let Some(i) = fits(true).or_else(|| fits(false)) else { continue };
+        taken[i] = true;
+        let row = &dialect.limits[i];
+        let mut put = |name: &Option<String>, value: Option<String>| {
+            if let (Some(name), Some(value)) = (name, value) {
+                headers.push((name.clone(), value));
+            }
+        };
+        put(&row.limit, limit.limit.map(|count| count.to_string()));
+        put(&row.remaining, limit.remaining.map(|count| count.to_string()));
+        put(&row.reset, limit.reset.map(|wait| reset::write(wait, waits::form(row.form), now)));
+    }
+}
+
+fn is_header_safe(text: &str) -> bool {
+    text.len() <= 1024 && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    serde_json::to_vec(value).expect("a JSON value can always be written")
+}
