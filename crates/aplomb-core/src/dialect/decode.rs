@@ -1,5 +1,6 @@
 //! Decoding: what an answer means, whatever its API, shape or status.
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use crate::dialect::body::{self, Shape};
@@ -7,8 +8,8 @@ use crate::dialect::classify::{self, Case, Verdict};
 use crate::dialect::{Evidence, Facts, detect, facts, waits};
 use crate::failure::Failure;
 use crate::kind::Kind;
-use crate::sse;
 use crate::spec::{Catalog, Dialect, FactName};
+use crate::sse::{Item, Splitter};
 
 /// How many errors inside errors are looked into.
 const MAX_DEPTH: u8 = 3;
@@ -130,13 +131,13 @@ impl<'a> Decoder<'a> {
     /// A stream that was captured: the first event that is an error decides.
     fn events(self, evidence: &Evidence<'_>, text: &str) -> Decoded<'a> {
         let mut last = None;
-        for event in sse::events(text) {
-            let named_error = event.name.as_deref().is_some_and(is_error_name);
-            let Some(json) = body::json(&event.data) else { continue };
+        for (name, data) in captured(text) {
+            let named_error = name.as_deref().is_some_and(is_error_name);
+            let Some(json) = body::json(&data) else { continue };
             if !named_error && !self.is_error_inside_200(&json) {
                 continue;
             }
-            let inner = Evidence { body: event.data.as_bytes(), status: None, ..*evidence };
+            let inner = Evidence { body: data.as_bytes(), status: None, ..*evidence };
             let reading = self.read_json(&inner, json);
             let decoded = self.judge(&inner, reading);
             if decoded.failure.is_some() {
@@ -284,6 +285,24 @@ fn reasons(json: &Value) -> Vec<&str> {
     let listed = details.iter().filter_map(|detail| detail.get("reason")?.as_str());
     let metadata = ["/metadata/error_type", "/metadata/limit_source", "/innererror/code", "/status", "/error_type"];
     listed.chain(metadata.iter().filter_map(|pointer| error.pointer(pointer)?.as_str())).collect()
+}
+
+/// The events of a captured stream by name and data, and text between them that is none.
+fn captured(text: &str) -> Vec<(Option<String>, String)> {
+    let mut splitter = Splitter::default();
+    let whole = splitter.feed(Bytes::copy_from_slice(format!("{}\n\n", text.trim_end()).as_bytes()));
+    let Ok(whole) = whole else { return Vec::new() };
+    whole
+        .parts()
+        .filter_map(|part| match part.item {
+            Item::Comment(_) => None,
+            Item::Event(event) => {
+                let data = String::from_utf8_lossy(&event.data()?).into_owned();
+                Some((event.name().map(str::to_owned), data))
+            }
+            Item::Stray(text) => Some((None, String::from_utf8_lossy(text).into_owned())),
+        })
+        .collect()
 }
 
 fn is_error_name(name: &str) -> bool {

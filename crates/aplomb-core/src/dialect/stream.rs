@@ -1,0 +1,318 @@
+//! Streams: whether what came so far is healthy, and what went wrong when it isn't.
+//!
+//! Whole events pass as they are; an error event, a malformed one, a cut and a missing end are told apart.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use memchr::memmem;
+use serde::de::IgnoredAny;
+
+use crate::dialect::{Evidence, Headers, decode};
+use crate::failure::Failure;
+use crate::kind::{Fault, Kind};
+use crate::spec::{Catalog, Dialect, Path, StreamForm};
+use crate::sse::{Event, Item, Splitter};
+
+/// Watches one streamed answer.
+#[derive(Debug)]
+pub struct StreamReader<'a> {
+    catalog: &'a Catalog,
+    dialect: &'a Dialect,
+    form: Option<&'a StreamForm>,
+    splitter: Splitter,
+    progress: Progress,
+}
+
+/// What was seen of the stream's end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    events: u64,
+    done: bool,
+    finished: bool,
+    malformed: u32,
+}
+
+/// What a chunk, or the end, brought.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Whole healthy events, byte for byte; usually one piece.
+    pub pass: Vec<Bytes>,
+    /// What went wrong; nothing that comes after it counts.
+    pub failure: Option<Failure>,
+    /// Events were left out because they could not be read.
+    pub skipped: u32,
+}
+
+impl<'a> StreamReader<'a> {
+    /// A reader for an answer of this dialect; without a form any SSE stream is watched by its `error` events alone.
+    pub fn new(catalog: &'a Catalog, dialect: &'a Dialect, form: Option<&'a StreamForm>) -> Self {
+        Self { catalog, dialect, form, splitter: Splitter::default(), progress: Progress::default() }
+    }
+
+    /// The terminal event was seen, or every choice has its finish reason: nothing that follows can fail the answer.
+    pub fn is_complete(&self) -> bool {
+        self.progress.done || self.progress.finished
+    }
+
+    /// Takes the next chunk.
+    pub fn feed(&mut self, chunk: Bytes, now: SystemTime) -> Seen {
+        let (whole, too_long) = match self.splitter.feed(chunk) {
+            Ok(whole) => (whole, false),
+            Err(err) => (err.whole, true),
+        };
+        let mut seen = Seen::default();
+        let mut from = 0;
+        for part in whole.parts() {
+            let verdict = match part.item {
+                Item::Comment(_) => Verdict::Pass,
+                Item::Event(event) => self.judge(event, now),
+                Item::Stray(text) => self.judge_stray(text, now),
+            };
+            match verdict {
+                Verdict::Pass => continue,
+                Verdict::Skip => seen.skipped += 1,
+                Verdict::Fail(failure) => seen.failure = Some(*failure),
+            }
+            push(&mut seen.pass, whole.bytes().slice(from..part.range.start));
+            from = part.range.end;
+            if seen.failure.is_some() {
+                return seen;
+            }
+        }
+        push(&mut seen.pass, whole.bytes().slice(from..));
+        if too_long {
+            seen.failure = Some(broken("the upstream sent an event that is too long to be read"));
+        }
+        seen
+    }
+
+    /// The stream ended, cleanly or by a cut.
+    pub fn finish(self, cut: bool, now: SystemTime) -> Seen {
+        let progress = self.progress;
+        let form = self.form;
+        let mut seen = Seen::default();
+        let (catalog, dialect) = (self.catalog, self.dialect);
+        let tail = self.splitter.finish();
+        if progress.done || progress.finished {
+            // A clean last event without its blank line belongs to a complete answer.
+            seen.pass.extend(tail.filter(|_| !cut).map(|tail| tail.bytes().clone()));
+            return seen;
+        }
+        if let Some(tail) = tail {
+            let text = tail.stray().unwrap_or(tail.bytes());
+            if let Some(failure) = error_in(catalog, dialect, text, now) {
+                seen.failure = Some(failure);
+                return seen;
+            }
+            if !cut && is_terminal(form, tail.bytes()) {
+                seen.pass.push(tail.bytes().clone());
+                return seen;
+            }
+        }
+        let expects_end = form.is_some_and(|form| form.done_data.is_some() || form.done_event.is_some() || form.finish.is_some());
+        seen.failure = match (cut, expects_end) {
+            (true, _) => Some(broken("the upstream's stream was cut before its end")),
+            (false, true) if progress.malformed > 0 => {
+                Some(broken("the upstream's stream ended in an event that can't be read"))
+            }
+            (false, true) => Some(broken("the upstream's stream ended without its terminal event")),
+            (false, false) => None,
+        };
+        seen
+    }
+
+    fn judge(&mut self, event: Event<'_>, now: SystemTime) -> Verdict {
+        self.progress.events += 1;
+        let name = event.name();
+        let data = event.data().unwrap_or_default();
+        if self.form.is_some_and(|form| is_done(form, name, &data)) {
+            self.progress.done = true;
+            return Verdict::Pass;
+        }
+        let named_error = match self.form {
+            Some(form) => name.is_some_and(|name| form.error_events.iter().any(|own| own == name)),
+            None => name == Some("error"),
+        };
+        if named_error || self.form.is_some_and(|form| may_hold(&form.error_at, &data)) {
+            if let Some(failure) = error_in(self.catalog, self.dialect, &data, now) {
+                return Verdict::Fail(Box::new(failure));
+            }
+            if named_error {
+                let mut failure = broken("the upstream reported an error in its stream");
+                failure.message = std::str::from_utf8(&data).ok().map(str::to_owned).or(failure.message);
+                failure.fault = Fault::Upstream;
+                return Verdict::Fail(Box::new(failure));
+            }
+        }
+        self.follow(&data)
+    }
+
+    /// Follows a healthy-looking event: readable, and perhaps the last of its choice.
+    fn follow(&mut self, data: &[u8]) -> Verdict {
+        let Some(form) = self.form else { return Verdict::Pass };
+        if data.is_empty() {
+            return Verdict::Pass;
+        }
+        if serde_json::from_slice::<IgnoredAny>(data).is_err() {
+            self.progress.malformed += 1;
+            return Verdict::Skip;
+        }
+        if let Some(finish) = &form.finish
+            && holds_finish(finish, data)
+        {
+            self.progress.finished = true;
+        }
+        Verdict::Pass
+    }
+
+    fn judge_stray(&mut self, text: &[u8], now: SystemTime) -> Verdict {
+        match error_in(self.catalog, self.dialect, text, now) {
+            Some(failure) => Verdict::Fail(Box::new(failure)),
+            None => {
+                self.progress.malformed += 1;
+                Verdict::Skip
+            }
+        }
+    }
+}
+
+enum Verdict {
+    Pass,
+    Skip,
+    Fail(Box<Failure>),
+}
+
+fn push(pieces: &mut Vec<Bytes>, piece: Bytes) {
+    if !piece.is_empty() {
+        pieces.push(piece);
+    }
+}
+
+/// A failure of the connection rather than of the API.
+fn broken(message: &str) -> Failure {
+    Failure::new(Kind::BadGateway).fault(Fault::Network).message(message)
+}
+
+fn error_in(catalog: &Catalog, dialect: &Dialect, text: &[u8], now: SystemTime) -> Option<Failure> {
+    let evidence = Evidence { status: Some(200), headers: Headers(&[]), body: text, host: None, now };
+    let mut failure = decode(catalog, Some(dialect), &evidence).failure?;
+    failure.status = failure.status.filter(|status| *status >= 400);
+    Some(failure)
+}
+
+fn is_done(form: &StreamForm, name: Option<&str>, data: &[u8]) -> bool {
+    let by_event = form.done_event.as_deref().is_some_and(|own| name == Some(own));
+    let by_data = form.done_data.as_deref().is_some_and(|own| data.trim_ascii() == own.as_bytes());
+    by_event || by_data
+}
+
+/// Whether an unfinished last event is the terminal one.
+fn is_terminal(form: Option<&StreamForm>, tail: &[u8]) -> bool {
+    let Some(form) = form else { return true };
+    let text = String::from_utf8_lossy(tail);
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    is_done(form, field("event:"), field("data:").unwrap_or_default().as_bytes())
+}
+
+/// Whether one of the members may stand in the text: a look at bytes, so that a healthy event costs no parse.
+fn may_hold(paths: &[Path], data: &[u8]) -> bool {
+    paths.iter().any(|path| {
+        let Some(name) = path.parts().last() else { return false };
+        let quoted = format!("\"{name}\"");
+        memmem::find_iter(data, &quoted).any(|at| !null_follows(&data[at + quoted.len()..]))
+    })
+}
+
+fn null_follows(data: &[u8]) -> bool {
+    let rest = data.trim_ascii_start();
+    let rest = rest.strip_prefix(b":").unwrap_or(rest).trim_ascii_start();
+    rest.starts_with(b"null")
+}
+
+fn holds_finish(finish: &Path, data: &[u8]) -> bool {
+    if !may_hold(std::slice::from_ref(finish), data) {
+        return false;
+    }
+    let Ok(value) = serde_json::from_slice(data) else { return false };
+    let found = finish.find(&value);
+    !found.is_empty() && found.iter().all(|value| !value.is_null())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(chunks: &[&str], cut: bool) -> (String, Option<Failure>, u32) {
+        let catalog = crate::catalog();
+        let openai = catalog.get("openai").unwrap();
+        let mut reader = StreamReader::new(catalog, openai, openai.stream("chat"));
+        let now = SystemTime::UNIX_EPOCH;
+        let (mut out, mut skipped) = (String::new(), 0);
+        for chunk in chunks {
+            let seen = reader.feed(Bytes::copy_from_slice(chunk.as_bytes()), now);
+            out.extend(seen.pass.iter().map(|piece| std::str::from_utf8(piece).unwrap()));
+            skipped += seen.skipped;
+            if seen.failure.is_some() {
+                return (out, seen.failure, skipped);
+            }
+        }
+        let seen = reader.finish(cut, now);
+        out.extend(seen.pass.iter().map(|piece| std::str::from_utf8(piece).unwrap()));
+        (out, seen.failure, skipped)
+    }
+
+    const TOKEN: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n";
+    const STOP: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    const DONE: &str = "data: [DONE]\n\n";
+
+    #[test]
+    fn a_healthy_stream_passes_byte_for_byte() {
+        let all = [TOKEN, ": ping\n\n", TOKEN, STOP, DONE].concat();
+        let (first, rest) = all.split_at(20);
+        assert_eq!(run(&[first, rest], false), (all.clone(), None, 0));
+    }
+
+    #[test]
+    fn a_cut_drops_the_unfinished_tail_and_is_the_networks_fault() {
+        let (out, failure, _) = run(&[TOKEN, "data: {\"cho"], true);
+        assert_eq!(out, TOKEN);
+        let failure = failure.unwrap();
+        assert_eq!((failure.kind, failure.fault), (Kind::BadGateway, Fault::Network));
+    }
+
+    #[test]
+    fn an_end_without_a_terminal_event_is_told_from_a_finished_one() {
+        assert!(run(&[TOKEN], false).1.unwrap().message.unwrap().contains("terminal event"));
+        assert_eq!(run(&[TOKEN, STOP], false).1, None);
+    }
+
+    #[test]
+    fn a_malformed_event_is_left_out_when_the_rest_makes_sense() {
+        let (out, failure, skipped) = run(&[TOKEN, "data: {\"choices\": [{]\n\n", TOKEN, STOP, DONE], false);
+        assert_eq!(out, [TOKEN, TOKEN, STOP, DONE].concat());
+        assert_eq!((failure, skipped), (None, 1));
+    }
+
+    #[test]
+    fn an_error_event_is_decoded() {
+        let error = "data: {\"error\":{\"message\":\"Overloaded\",\"code\":\"server_is_overloaded\",\"type\":null}}\n\n";
+        let (out, failure, _) = run(&[TOKEN, error], false);
+        assert_eq!(out, TOKEN);
+        assert_eq!(failure.unwrap().kind, Kind::Overloaded);
+    }
+
+    #[test]
+    fn bare_json_in_the_middle_of_a_stream_is_an_error() {
+        let bare = "{\n  \"error\": {\n    \"code\": 503,\n    \"message\": \"The model is overloaded.\",\n    \"status\": \"UNAVAILABLE\"\n  }\n}\n";
+        let (_, failure, _) = run(&[TOKEN, bare], false);
+        assert_eq!(failure.unwrap().kind, Kind::Overloaded);
+    }
+
+    #[test]
+    fn a_text_about_errors_is_no_error() {
+        let text = "data: {\"choices\":[{\"delta\":{\"content\":\"{\\\"error\\\": 1}\"},\"finish_reason\":null}]}\n\n";
+        let all = [text, STOP, DONE].concat();
+        assert_eq!(run(&[&all], false), (all.clone(), None, 0));
+    }
+}

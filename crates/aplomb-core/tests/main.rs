@@ -1,0 +1,3 @@
+//! The core held against the evidence in `conformance/`.
+
+mod corpus;
