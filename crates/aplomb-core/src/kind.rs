@@ -212,14 +212,14 @@ impl Kind {
             424 => Self::DependencyFailed,
             429 => Self::RateLimit,
             499 => Self::Cancelled,
-            400..=499 => Self::InvalidRequest,
             500 => Self::Internal,
             501 => Self::NotImplemented,
             502 => Self::BadGateway,
             503 => Self::Unavailable,
             504 => Self::GatewayTimeout,
             529 => Self::Overloaded,
-            500..=599 => Self::Unknown,
+            other if (400..500).contains(&other) => Self::InvalidRequest,
+            other if (500..600).contains(&other) => Self::Unknown,
             _ => return None,
         })
     }

@@ -20,3 +20,6 @@ pub mod header;
 pub mod policy;
 
 pub mod sse;
+
+pub mod dialect;
+pub use dialect::{Decoded, Evidence, Headers, Rendered, decode, render};

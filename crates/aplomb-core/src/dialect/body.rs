@@ -142,7 +142,11 @@ fn strip_tags(text: &str) -> String {
             _ => {}
         }
     }
-    out.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'")
+    out.replace("&amp;", "&")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
 }
 
 fn collapse(text: &str) -> String {
@@ -163,7 +167,9 @@ mod tests {
 
     #[test]
     fn a_callback_is_taken_off() {
-        let Shape::Json(value) = shape(b"jQuery18_1({\"data\": {\"message\": \"x\"}})") else { panic!("JSON") };
+        let Shape::Json(value) = shape(b"jQuery18_1({\"data\": {\"message\": \"x\"}})") else {
+            panic!("JSON")
+        };
         assert_eq!(value["data"]["message"], "x");
     }
 

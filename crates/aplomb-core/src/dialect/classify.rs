@@ -67,7 +67,10 @@ fn row_fits(row: &ReadRow, case: &Case<'_>) -> bool {
         && one_of(&row.code, &case.facts.code)
         && one_of(&row.type_, &case.facts.type_)
         && row.header.as_ref().is_none_or(|name| case.evidence.headers.has(name))
-        && row.message.as_ref().is_none_or(|pattern| case.texts.iter().any(|text| pattern.regex().is_match(text)))
+        && row
+            .message
+            .as_ref()
+            .is_none_or(|pattern| case.texts.iter().any(|text| pattern.regex().is_match(text)))
         && row_finds(row, case)
 }
 
@@ -95,8 +98,9 @@ fn by_own_code(dialect: &Dialect, case: &Case<'_>) -> Option<Kind> {
     };
     let code = case.facts.code.as_deref();
     let type_ = case.facts.type_.as_deref();
-    code.and_then(|code| only(&|own| own.eq_ignore_ascii_case(code), |row| row.code.as_deref()))
-        .or_else(|| type_.and_then(|type_| only(&|own| own.eq_ignore_ascii_case(type_), |row| row.type_.as_deref())))
+    code.and_then(|code| only(&|own| own.eq_ignore_ascii_case(code), |row| row.code.as_deref())).or_else(
+        || type_.and_then(|type_| only(&|own| own.eq_ignore_ascii_case(type_), |row| row.type_.as_deref())),
+    )
 }
 
 fn by_sign(catalog: &Catalog, case: &Case<'_>) -> Option<Verdict> {
@@ -105,7 +109,10 @@ fn by_sign(catalog: &Catalog, case: &Case<'_>) -> Option<Verdict> {
         sign.admits(case.status)
             && !(sign.unless_wait && case.has_wait)
             && (tokens.iter().any(|token| sign.has_token(token))
-                || sign.text.as_ref().is_some_and(|text| case.texts.iter().any(|said| text.regex().is_match(said))))
+                || sign
+                    .text
+                    .as_ref()
+                    .is_some_and(|text| case.texts.iter().any(|said| text.regex().is_match(said))))
     };
     catalog.signs().iter().find(fits).map(|sign| Verdict {
         kind: sign.kind,
@@ -126,17 +133,12 @@ fn by_status(dialect: &Dialect, case: &Case<'_>) -> Option<Verdict> {
     let status = case.status?;
     let facts = case.facts;
     let same = |own: &Option<String>, fact: &Option<String>| own.as_deref() == fact.as_deref();
-    let mut exact = dialect
-        .kinds
-        .iter()
-        .filter(|(_, row)| row.status == status && same(&row.code, &facts.code) && same(&row.type_, &facts.type_));
+    let mut exact = dialect.kinds.iter().filter(|(_, row)| {
+        row.status == status && same(&row.code, &facts.code) && same(&row.type_, &facts.type_)
+    });
     let kind = match (exact.next(), exact.next()) {
         (Some((kind, _)), None) => Some(*kind),
-        _ => dialect
-            .statuses
-            .get(&status)
-            .and_then(|facts| facts.kind)
-            .or_else(|| Kind::from_status(status)),
+        _ => dialect.statuses.get(&status).and_then(|facts| facts.kind).or_else(|| Kind::from_status(status)),
     };
     kind.map(|kind| Verdict { by_status: true, ..Verdict::of(kind) })
 }

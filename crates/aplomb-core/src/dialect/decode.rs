@@ -81,7 +81,14 @@ impl<'a> Decoder<'a> {
         if let Some(named) = self.named
             && let Some((facts, _)) = detect::own(named, &json)
         {
-            return Reading { dialect: named, certain: true, speaks: true, facts, json: Some(json), text: None };
+            return Reading {
+                dialect: named,
+                certain: true,
+                speaks: true,
+                facts,
+                json: Some(json),
+                text: None,
+            };
         }
         if let Some(found) = detect::best(self.catalog, evidence, &json) {
             let dialect = self.named.unwrap_or(found.dialect);
@@ -149,7 +156,12 @@ impl<'a> Decoder<'a> {
             let status = evidence.status.unwrap_or(200);
             let reading = self.fallback(evidence, Facts::default(), None, None);
             if status < 400 {
-                return Decoded { dialect: reading.dialect, certain: reading.certain, speaks: false, failure: None };
+                return Decoded {
+                    dialect: reading.dialect,
+                    certain: reading.certain,
+                    speaks: false,
+                    failure: None,
+                };
             }
             self.judge(evidence, reading)
         })
@@ -167,11 +179,14 @@ impl<'a> Decoder<'a> {
         let says = |key: &str, word: &str| {
             object.get(key).and_then(Value::as_str).is_some_and(|text| text.eq_ignore_ascii_case(word))
         };
-        let error = object.get("error").is_some_and(|error| !matches!(error, Value::Null | Value::Bool(false)));
+        let error =
+            object.get("error").is_some_and(|error| !matches!(error, Value::Null | Value::Bool(false)));
         let failed = object.pointer("/response/error").is_some_and(|error| !error.is_null());
-        let blocked = object.pointer("/promptFeedback/blockReason").is_some() && object.get("candidates").is_none();
+        let blocked =
+            object.pointer("/promptFeedback/blockReason").is_some() && object.get("candidates").is_none();
         let is_result = || {
-            let members = self.catalog.dialects().flat_map(|dialect| &dialect.endpoints).flat_map(|end| &end.result);
+            let members =
+                self.catalog.dialects().flat_map(|dialect| &dialect.endpoints).flat_map(|end| &end.result);
             members.into_iter().any(|member| object.get(member).is_some_and(|value| !is_empty(value)))
         };
         failed || blocked || says("type", "error") || says("object", "error") || (error && !is_result())
@@ -187,7 +202,8 @@ impl<'a> Decoder<'a> {
         let wait = waits::wait(evidence, &facts, &texts, &limits)
             .or_else(|| nested.as_ref().and_then(|inner| inner.wait));
         let reasons = json.as_ref().map(reasons).unwrap_or_default();
-        let mut tokens: Vec<&str> = [&facts.code, &facts.type_].into_iter().flatten().map(String::as_str).collect();
+        let mut tokens: Vec<&str> =
+            [&facts.code, &facts.type_].into_iter().flatten().map(String::as_str).collect();
         tokens.extend(reasons);
         let case = Case {
             status,
@@ -227,12 +243,20 @@ impl<'a> Decoder<'a> {
         if self.depth >= MAX_DEPTH {
             return None;
         }
-        let marked = dialect.nested.iter().filter_map(|path| json.and_then(|json| path.first(json))).map(|value| {
-            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-        });
+        let marked = dialect
+            .nested
+            .iter()
+            .filter_map(|path| json.and_then(|json| path.first(json)))
+            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         let message = facts.message.as_deref().filter(|text| text.contains('{')).and_then(embedded);
         let text = marked.chain(message).next()?;
-        let inner = Evidence { status: None, body: text.as_bytes(), headers: Default::default(), host: None, ..*evidence };
+        let inner = Evidence {
+            status: None,
+            body: text.as_bytes(),
+            headers: Default::default(),
+            host: None,
+            ..*evidence
+        };
         let decoder = Self { named: None, depth: self.depth + 1, ..self };
         decoder.decode(&inner).failure
     }
@@ -246,17 +270,25 @@ fn settle(outer: Option<Verdict>, nested: Option<&Failure>, status: Option<u16>)
             Verdict { kind: inner.kind, ..outer }
         }
         (Some(outer), _) => outer,
-        (None, Some(inner)) => {
-            Verdict { kind: inner.kind, retryable: Some(inner.retryable), advice: None, fault: None, by_status: false }
+        (None, Some(inner)) => Verdict {
+            kind: inner.kind,
+            retryable: Some(inner.retryable),
+            advice: None,
+            fault: None,
+            by_status: false,
+        },
+        (None, None) => {
+            Verdict { kind: Kind::Unknown, retryable: None, advice: None, fault: None, by_status: true }
         }
-        (None, None) => Verdict { kind: Kind::Unknown, retryable: None, advice: None, fault: None, by_status: true },
     }
 }
 
 /// A quoted error may refine a status, not turn a caller's mistake into a server's without a reason.
 fn agrees(inner: Kind, status: Option<u16>) -> bool {
     match status {
-        Some(429) => matches!(inner, Kind::RateLimit | Kind::QuotaExhausted | Kind::Overloaded | Kind::PaymentRequired),
+        Some(429) => {
+            matches!(inner, Kind::RateLimit | Kind::QuotaExhausted | Kind::Overloaded | Kind::PaymentRequired)
+        }
         Some(_) | None => true,
     }
 }
@@ -283,7 +315,8 @@ fn reasons(json: &Value) -> Vec<&str> {
     let error = root.get("error").unwrap_or(root);
     let details = error.get("details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let listed = details.iter().filter_map(|detail| detail.get("reason")?.as_str());
-    let metadata = ["/metadata/error_type", "/metadata/limit_source", "/innererror/code", "/status", "/error_type"];
+    let metadata =
+        ["/metadata/error_type", "/metadata/limit_source", "/innererror/code", "/status", "/error_type"];
     listed.chain(metadata.iter().filter_map(|pointer| error.pointer(pointer)?.as_str())).collect()
 }
 
@@ -323,7 +356,7 @@ fn status(evidence: &Evidence<'_>, facts: &Facts, text: Option<&str>) -> Option<
     let is_failure = |status: &u16| (400..600).contains(status);
     let by_code = || facts.code.as_deref().and_then(|code| code.parse().ok()).filter(is_failure);
     let said = || facts.status.filter(is_failure).or_else(by_code).or_else(|| stated_in_details(facts));
-    let page = text.and_then(|_| facts.message.as_deref()).and_then(leading_status);
+    let page = text.and(facts.message.as_deref()).and_then(leading_status);
     match evidence.status {
         Some(500) => page.or(Some(500)),
         Some(status) if status >= 400 => Some(status),
@@ -349,8 +382,18 @@ fn leading_status(sentence: &str) -> Option<u16> {
 /// The sentence of JSON in no known envelope.
 fn loose_message(json: &Value) -> Option<String> {
     const PLACES: [&str; 12] = [
-        "/message", "/error/message", "/error", "/detail", "/error_description", "/msg", "/errors/0/message",
-        "/errors/0", "/reason", "/title", "/Message", "/description",
+        "/message",
+        "/error/message",
+        "/error",
+        "/detail",
+        "/error_description",
+        "/msg",
+        "/errors/0/message",
+        "/errors/0",
+        "/reason",
+        "/title",
+        "/Message",
+        "/description",
     ];
     match json {
         Value::String(text) => facts::said(text),

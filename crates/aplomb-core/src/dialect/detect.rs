@@ -29,7 +29,11 @@ pub(super) fn best<'a>(catalog: &'a Catalog, evidence: &Evidence<'_>, value: &Va
         .dialects()
         .filter_map(|dialect| {
             let (facts, score) = own(dialect, value)?;
-            Some((2 * score + signals(dialect, evidence) + vocabulary(dialect, evidence, &facts), dialect, facts))
+            Some((
+                2 * score + signals(dialect, evidence) + vocabulary(dialect, evidence, &facts),
+                dialect,
+                facts,
+            ))
         })
         .collect();
     // In a tie the origin of a widespread envelope comes before its imitators, then the order of the names decides.
@@ -41,8 +45,12 @@ pub(super) fn best<'a>(catalog: &'a Catalog, evidence: &Evidence<'_>, value: &Va
 
 /// The dialect that the place of an answer names, whatever its body says.
 pub(super) fn by_place<'a>(catalog: &'a Catalog, evidence: &Evidence<'_>) -> Option<&'a Dialect> {
-    catalog.dialects().map(|dialect| (signals(dialect, evidence), dialect)).filter(|(score, _)| *score > 0)
-        .max_by_key(|(score, _)| *score).map(|(_, dialect)| dialect)
+    catalog
+        .dialects()
+        .map(|dialect| (signals(dialect, evidence), dialect))
+        .filter(|(score, _)| *score > 0)
+        .max_by_key(|(score, _)| *score)
+        .map(|(_, dialect)| dialect)
 }
 
 fn signals(dialect: &Dialect, evidence: &Evidence<'_>) -> Score {

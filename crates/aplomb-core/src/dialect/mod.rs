@@ -13,9 +13,9 @@ pub use facts::Facts;
 mod read;
 mod write;
 
-mod waits;
 mod classify;
 mod detect;
+mod waits;
 
 mod decode;
 pub use decode::{Decoded, decode};

@@ -55,7 +55,8 @@ fn object(members: &[Member], object: &Map<String, Value>, facts: &mut Facts) ->
     match members.iter().find(|member| member.is_spread()) {
         Some(spread) => {
             let named = |key: &str| members.iter().any(|member| member.key == key);
-            let rest = object.iter().filter(|(key, _)| !named(key)).map(|(key, value)| (key.clone(), value.clone()));
+            let rest =
+                object.iter().filter(|(key, _)| !named(key)).map(|(key, value)| (key.clone(), value.clone()));
             keep_rest(&spread.node, rest.chain(unfit).collect(), facts);
             score -= unknown.min(2) / 2;
         }
@@ -162,9 +163,7 @@ fn scalar(value: &Value) -> Option<Option<String>> {
 fn param(form: Form, value: &Value) -> Option<Option<String>> {
     match value {
         Value::Array(parts) => Some(dotted(parts)),
-        Value::String(_) | Value::Number(_) if form == Form::Loc => {
-            Some(dotted(std::slice::from_ref(value)))
-        }
+        Value::String(_) | Value::Number(_) if form == Form::Loc => Some(dotted(std::slice::from_ref(value))),
         other => scalar(other),
     }
 }
@@ -297,7 +296,9 @@ mod tests {
             {"loc": ["body", "items", 0], "msg": "field required", "type": "missing"},
             {"loc": ["query", "q"], "msg": "too long", "type": "string_too_long"},
         ]});
-        let facts = facts(r#"{"detail[]": {"loc": "$param:loc", "msg": "$message", "type": "$type"}}"#, &value).unwrap();
+        let facts =
+            facts(r#"{"detail[]": {"loc": "$param:loc", "msg": "$message", "type": "$type"}}"#, &value)
+                .unwrap();
         assert_eq!(facts.message.as_deref(), Some("field required"));
         assert_eq!(facts.param.as_deref(), Some("items.0"));
         assert_eq!(facts.type_.as_deref(), Some("missing"));
@@ -318,7 +319,10 @@ mod tests {
 
     #[test]
     fn a_literal_that_differs_does_not_fit() {
-        assert_eq!(facts(r#"{"type": "error", "message": "$message"}"#, &json!({"type": "x", "message": "m"})), None);
+        assert_eq!(
+            facts(r#"{"type": "error", "message": "$message"}"#, &json!({"type": "x", "message": "m"})),
+            None
+        );
         assert_eq!(facts(r#"{"error": "$message"}"#, &json!({"error": {"message": "m"}})), None);
     }
 

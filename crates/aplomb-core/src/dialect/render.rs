@@ -66,7 +66,9 @@ pub fn render_event(
     own_id: Option<&str>,
 ) -> RenderedEvent {
     let facts = facts(dialect, failure, own_id, render_status(dialect, failure));
-    let node = form.and_then(|form| form.error_data.as_ref()).unwrap_or(&envelope(dialect, failure.kind).node);
+    let node = form
+        .and_then(|form| form.error_data.as_ref())
+        .unwrap_or_else(|| &envelope(dialect, failure.kind).node);
     let data = write::write(node, &facts, &[]);
     let mut out = Vec::new();
     if let Some(event) = form.map_or(Some("error"), |form| form.error_event.as_deref()) {
@@ -85,16 +87,19 @@ pub fn render_status(dialect: &Dialect, failure: &Failure) -> u16 {
     let own = failure.status.filter(|status| {
         let listed = dialect.statuses.get(status);
         let kind = listed.and_then(|facts| facts.kind).or_else(|| Kind::from_status(*status));
-        listed.is_some() && *status >= 400 && kind.is_some_and(|kind| {
-            kind.facts().advice == failure.advice && kind.facts().retryable == failure.retryable
-        })
+        listed.is_some()
+            && *status >= 400
+            && kind.is_some_and(|kind| {
+                kind.facts().advice == failure.advice && kind.facts().retryable == failure.retryable
+            })
     });
     own.unwrap_or_else(|| dialect.row(failure.kind).status)
 }
 
 fn envelope(dialect: &Dialect, kind: Kind) -> &Envelope {
     let mut written = dialect.envelopes.iter().filter(|envelope| !envelope.read_only);
-    let own = written.clone().find(|envelope| envelope.kinds.as_ref().is_some_and(|kinds| kinds.contains(&kind)));
+    let own =
+        written.clone().find(|envelope| envelope.kinds.as_ref().is_some_and(|kinds| kinds.contains(&kind)));
     own.or_else(|| written.find(|envelope| envelope.kinds.is_none()))
         .expect("resolve refuses a dialect without an envelope for every kind")
 }

@@ -110,7 +110,9 @@ impl<'a> StreamReader<'a> {
                 return seen;
             }
         }
-        let expects_end = form.is_some_and(|form| form.done_data.is_some() || form.done_event.is_some() || form.finish.is_some());
+        let expects_end = form.is_some_and(|form| {
+            form.done_data.is_some() || form.done_event.is_some() || form.finish.is_some()
+        });
         seen.failure = match (cut, expects_end) {
             (true, _) => Some(broken("the upstream's stream was cut before its end")),
             (false, true) if progress.malformed > 0 => {

@@ -26,7 +26,8 @@ pub(super) fn limits(dialect: &Dialect, evidence: &Evidence<'_>, facts: &Facts) 
 
 fn limit(row: &LimitRow, evidence: &Evidence<'_>) -> Option<Limit> {
     let value = |name: &Option<String>| name.as_deref().and_then(|name| evidence.headers.get(name));
-    let number = |name: &Option<String>| value(name).and_then(|text| text.trim().parse::<f64>().ok()).and_then(whole);
+    let number =
+        |name: &Option<String>| value(name).and_then(|text| text.trim().parse::<f64>().ok()).and_then(whole);
     let mut limit = Limit::new(row.unit.as_str());
     limit.window = row.window;
     limit.limit = number(&row.limit);
@@ -57,7 +58,12 @@ pub(super) fn form(form: ResetForm) -> reset::ResetForm {
 }
 
 /// How long to wait, from the most exact place that says so: header, body, text, then the limit that ran out.
-pub(super) fn wait(evidence: &Evidence<'_>, facts: &Facts, texts: &[&str], limits: &[Limit]) -> Option<Duration> {
+pub(super) fn wait(
+    evidence: &Evidence<'_>,
+    facts: &Facts,
+    texts: &[&str],
+    limits: &[Limit],
+) -> Option<Duration> {
     from_headers(evidence)
         .or(facts.wait)
         .or_else(|| texts.iter().find_map(|text| header::text::parse(text, evidence.now)))
@@ -70,7 +76,8 @@ fn from_headers(evidence: &Evidence<'_>) -> Option<Duration> {
     let millis = ["retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after"]
         .iter()
         .find_map(|name| headers.get(name).and_then(retry_after_ms::parse));
-    let seconds = || headers.get("retry-after").and_then(|value| retry_after::parse(value, evidence.now, answered));
+    let seconds =
+        || headers.get("retry-after").and_then(|value| retry_after::parse(value, evidence.now, answered));
     millis.or_else(seconds)
 }
 

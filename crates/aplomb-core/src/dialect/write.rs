@@ -177,7 +177,9 @@ impl Writer<'_> {
             SlotName::RequestId => text(facts.request_id.as_deref()),
             SlotName::Title => text(facts.title.as_deref()),
             SlotName::Kind => facts.kind.map(|kind| Value::from(kind.as_str())),
-            SlotName::Status if slot.form == Form::Text => facts.status.map(|status| Value::from(status.to_string())),
+            SlotName::Status if slot.form == Form::Text => {
+                facts.status.map(|status| Value::from(status.to_string()))
+            }
             SlotName::Status => facts.status.map(Value::from),
             SlotName::Wait => facts.wait.map(|wait| self::wait(slot.form, wait)),
             SlotName::Limit => facts.limit.map(Value::from),
@@ -261,7 +263,10 @@ mod tests {
 
     #[test]
     fn facts_without_a_slot_go_to_the_rest_and_come_back() {
-        let node = Node::parse(r#"{"error": {"code": "$code:int|null", "message": "$message", "details?": "$rest"}}"#).unwrap();
+        let node = Node::parse(
+            r#"{"error": {"code": "$code:int|null", "message": "$message", "details?": "$rest"}}"#,
+        )
+        .unwrap();
         let facts = Facts {
             message: Some("m".into()),
             code: Some("slow_down".into()),
@@ -269,7 +274,10 @@ mod tests {
             ..Facts::default()
         };
         let value = write(&node, &facts, &[]);
-        assert_eq!(value, json!({"error": {"code": null, "message": "m", "details": {"code": "slow_down", "param": "a.0"}}}));
+        assert_eq!(
+            value,
+            json!({"error": {"code": null, "message": "m", "details": {"code": "slow_down", "param": "a.0"}}})
+        );
         let (back, _) = read(&node, &value).unwrap();
         assert_eq!(back, facts);
     }
@@ -280,13 +288,18 @@ mod tests {
         let facts = Facts { message: Some("m".into()), code: Some("x".into()), ..Facts::default() };
         let value = write(&node, &facts, &[]);
         assert_eq!(value["original_code"], "x");
-        let (back, _) = read(&Node::parse(r#"{"code": "$code:int?", "message": "$message", "...": "$rest"}"#).unwrap(), &value).unwrap();
+        let (back, _) = read(
+            &Node::parse(r#"{"code": "$code:int?", "message": "$message", "...": "$rest"}"#).unwrap(),
+            &value,
+        )
+        .unwrap();
         assert_eq!(back.code.as_deref(), Some("x"));
     }
 
     #[test]
     fn an_optional_object_without_facts_is_left_out() {
-        let node = Node::parse(r#"{"m": "$message", "d?": {"field": "$param?", "retry_after": "$wait:s?"}}"#).unwrap();
+        let node = Node::parse(r#"{"m": "$message", "d?": {"field": "$param?", "retry_after": "$wait:s?"}}"#)
+            .unwrap();
         let mut facts = Facts { message: Some("m".into()), ..Facts::default() };
         assert_eq!(write(&node, &facts, &[]), json!({"m": "m"}));
         facts.wait = Some(Duration::from_secs(60));

@@ -16,9 +16,9 @@ pub enum Node {
     /// An object with these members.
     Object(Vec<Member>),
     /// A list whose elements are each met by the first of these that fits.
-    Tuple(Vec<Node>),
+    Tuple(Vec<Self>),
     /// A list with an element per field error.
-    List(Box<Node>),
+    List(Box<Self>),
 }
 
 /// A member of an object template.
@@ -218,7 +218,7 @@ impl Slot {
         } else {
             (text, Presence::Required)
         };
-        let (name, form) = body[1..].split_once(':').unwrap_or((&body[1..], ""));
+        let (name, form) = body[1..].split_once(':').unwrap_or_else(|| (&body[1..], ""));
         let name = SlotName::parse(name).ok_or_else(|| {
             BadTemplate(format!("`${name}` is no slot; there are {}", SlotName::NAMES.join(", ")))
         })?;

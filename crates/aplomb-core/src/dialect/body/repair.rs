@@ -24,9 +24,11 @@ pub(super) fn truncated(text: &str) -> Option<Value> {
         return Some(value);
     }
     // The cut went through a name or a number: go back to the last place where something was complete.
-    boundaries.iter().rev().take(8).find_map(|(at, stack)| {
-        serde_json::from_str(&close(&text[..*at], false, false, stack)).ok()
-    })
+    boundaries
+        .iter()
+        .rev()
+        .take(8)
+        .find_map(|(at, stack)| serde_json::from_str(&close(&text[..*at], false, false, stack)).ok())
 }
 
 struct Scan {

@@ -7,7 +7,8 @@ use aplomb_core::{Catalog, Dialect, Evidence, Failure, Headers, catalog, decode}
 use serde_json::Value;
 
 /// The eight facts that are compared.
-const FACTS: [&str; 8] = ["kind", "retryable", "retry_after_s", "message", "code", "type", "param", "request_id"];
+const FACTS: [&str; 8] =
+    ["kind", "retryable", "retry_after_s", "message", "code", "type", "param", "request_id"];
 
 fn corpus() -> Vec<Value> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/corpus/errors.jsonl");

@@ -1,3 +1,0 @@
-//! The core held against the evidence in `conformance/`.
-
-mod corpus;
