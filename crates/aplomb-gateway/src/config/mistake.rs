@@ -24,6 +24,16 @@ pub struct Place {
     pub column: usize,
 }
 
+impl Place {
+    /// The place of a byte of the text.
+    pub(super) fn of(text: &str, byte: usize) -> Self {
+        let before = &text[..text.floor_char_boundary(byte)];
+        let line = before.matches('\n').count() + 1;
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        Self { line, column: before[start..].chars().count() + 1 }
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
@@ -55,5 +65,13 @@ mod tests {
             mistake.to_string(),
             "aplomb.toml:12:3: [[route]] retry.attemps: unknown key; did you mean `attempts`?"
         );
+    }
+
+    #[test]
+    fn a_place_counts_lines_and_characters_from_one() {
+        let text = "a = 1\nü = 2\n";
+        assert_eq!(Place::of(text, 0), Place { line: 1, column: 1 });
+        assert_eq!(Place::of(text, text.find('2').unwrap()), Place { line: 2, column: 5 });
+        assert_eq!(Place::of(text, text.len() + 9), Place { line: 3, column: 1 });
     }
 }

@@ -32,5 +32,17 @@ pub use network::Network;
 mod secret;
 pub use secret::Secret;
 
+pub mod units;
+
+mod surroundings;
+pub use surroundings::Surroundings;
+
 mod mistake;
 pub use mistake::{Mistake, Place};
+
+mod written;
+
+mod resolve;
+
+#[cfg(test)]
+mod given;

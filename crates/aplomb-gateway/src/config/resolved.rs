@@ -125,14 +125,10 @@ pub(super) fn at_host<'c>(catalog: &'c Catalog, host: &str) -> Option<&'c Dialec
     speakers.next().filter(|_| speakers.next().is_none())
 }
 
-/// Both listeners can't have one port.
-pub(super) fn clash(server: &Server) -> Vec<Mistake> {
-    let (listen, admin) = (server.listen, server.admin);
-    let overlap = listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
-    if listen.port() == 0 || listen.port() != admin.port() || !overlap {
-        return Vec::new();
-    }
-    vec![on_command_line("--admin", "the admin port must be another one than the callers'".to_owned())]
+fn clash(server: &Server) -> Vec<Mistake> {
+    let told = "the admin port must be another one than the callers'";
+    let clash = server.ports_clash().then(|| on_command_line("--admin", told.to_owned()));
+    clash.into_iter().collect()
 }
 
 fn on_command_line(key: &str, message: String) -> Mistake {

@@ -75,6 +75,14 @@ impl Server {
         self.listen.ip().to_canonical().is_loopback()
     }
 
+    /// Whether callers and the admin port would need one port of one address.
+    pub fn ports_clash(&self) -> bool {
+        let (listen, admin) = (self.listen, self.admin);
+        let overlap =
+            listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
+        listen.port() != 0 && listen.port() == admin.port() && overlap
+    }
+
     /// Whether a browser may call from this origin.
     pub fn allows_origin(&self, origin: &str) -> bool {
         self.cors.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))

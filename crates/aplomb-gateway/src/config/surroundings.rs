@@ -1,0 +1,32 @@
+//! What a configuration may ask about the world outside of its file.
+
+use std::path::Path;
+
+use aplomb_core::Catalog;
+
+/// The dialects, the environment and the files, as far as a configuration refers to them.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The dialects that are known.
+    pub catalog: &'a Catalog,
+    /// The value of an environment variable.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether a file can be read; if not, why.
+    pub readable: &'a dyn Fn(&Path) -> Result<(), String>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// This process's own environment and files.
+    pub fn of_process(catalog: &'a Catalog) -> Self {
+        Self { catalog, env: &variable, readable: &can_be_read }
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn can_be_read(path: &Path) -> Result<(), String> {
+    let file = std::fs::File::open(path).and_then(|file| file.metadata()).map_err(|err| err.to_string())?;
+    if file.is_file() { Ok(()) } else { Err("it is no file".to_owned()) }
+}

@@ -1,0 +1,170 @@
+//! What a configuration will be able to say one day, refused by its name until then.
+//!
+//! A value that asks for nothing (`hedge = "off"`) is taken, so that a file may spell out what holds anyway.
+
+use toml::de::DeValue;
+
+/// A key of a later version.
+pub(super) struct Later {
+    /// The key.
+    pub(super) key: &'static str,
+    what: &'static str,
+    nothing: Nothing,
+}
+
+/// What a key may say already, because it asks for nothing.
+enum Nothing {
+    /// There is no such value.
+    No,
+    /// This text.
+    Text(&'static str),
+    /// A table of zeros.
+    Zeros,
+}
+
+const fn later(key: &'static str, what: &'static str) -> Later {
+    Later { key, what, nothing: Nothing::No }
+}
+
+const fn unless(key: &'static str, nothing: &'static str, what: &'static str) -> Later {
+    Later { key, what, nothing: Nothing::Text(nothing) }
+}
+
+/// Keys of the file.
+pub(super) const FILE: &[Later] = &[
+    later("store", "keeping keys, balances and answers"),
+    later("shared", "counting together with other gateways"),
+    later("tier", "limits by tier"),
+];
+
+/// Keys of `[[upstream]]`.
+pub(super) const UPSTREAM: &[Later] =
+    &[later("limits", "pacing by given limits"), later("limit", "pacing by given limits")];
+
+/// Keys of `[[route]]`.
+pub(super) const ROUTE: &[Later] = &[
+    unless("keys", "none", "keys of its own for callers"),
+    later("tier", "limits by tier"),
+    later("validate", "checking requests against a schema"),
+    unless("idempotency", "off", "keeping answers by idempotency key"),
+    unless("dedupe", "0s", "recognising equal requests"),
+    Later { key: "price", what: "prepaid balances", nothing: Nothing::Zeros },
+    unless("hedge", "off", "asking a second time before an answer came"),
+    unless("on_store_down", "local", "keeping keys, balances and answers"),
+];
+
+/// Keys of `queue` of `[[route]]`.
+pub(super) const QUEUE: &[Later] = &[
+    later("size", "bounding a queue by its length"),
+    later("prefer_fallback_after", "leaving a queue for a fallback"),
+    unless("priority", "none", "priorities"),
+];
+
+/// The forms of `credential` of `[[upstream]]`.
+pub(super) const CREDENTIAL: &[Later] =
+    &[later("file", "a credential in a file"), later("oauth", "a credential that is fetched and renewed")];
+
+impl Later {
+    /// Whether the value asks for nothing.
+    pub(super) fn says_nothing(&self, value: &DeValue<'_>) -> bool {
+        match self.nothing {
+            Nothing::No => false,
+            Nothing::Text(text) => value.as_str() == Some(text),
+            Nothing::Zeros => value.as_table().is_some_and(|table| {
+                let is_zero = |value: &DeValue<'_>| value.as_integer().is_some_and(|n| n.as_str() == "0");
+                table.values().all(|value| is_zero(value.get_ref()))
+            }),
+        }
+    }
+
+    /// That it is refused, and what to do instead.
+    pub(super) fn sentence(&self) -> String {
+        let Self { key, what, nothing } = self;
+        let or = match nothing {
+            Nothing::No => String::new(),
+            Nothing::Text(text) => format!(" or write `\"{text}\"`"),
+            Nothing::Zeros => " or write zeros".to_owned(),
+        };
+        format!("`{key}` ({what}) is not available in this version; leave it out{or}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::given::{PLAIN, read, told};
+
+    #[test]
+    fn what_a_file_says_beside_the_defaults_may_be_spelt_out() {
+        let spelt = r#"
+            keys = "none"
+            stream = "live"
+            hedge = "off"
+            idempotency = "off"
+            dedupe = "0s"
+            price = { request = 0, token_in = 0, token_out = 0 }
+            queue = { max_wait = "60s", priority = "none" }
+            on_store_down = "local"
+            shared_quota = "429"
+        "#;
+        assert_eq!(read(&format!("{PLAIN}{spelt}")), read(PLAIN));
+    }
+
+    #[test]
+    fn what_comes_later_is_refused_by_name() {
+        let told = told(
+            r#"[store]
+url = "sqlite:"
+[shared]
+url = "redis://127.0.0.1"
+[tier.free]
+requests = "60/min"
+[[upstream]]
+name = "u"
+url = "http://127.0.0.1:1"
+limits = { requests = "1/min" }
+credential = { oauth = { url = "x" } }
+[[upstream.limit]]
+model = "x"
+[[upstream]]
+name = "v"
+url = "http://127.0.0.1:2"
+credential = [{ env = "A" }]
+[[route]]
+path = "/"
+upstream = ["u", "v"]
+stream = "hold"
+keys = "required"
+tier = "free"
+validate = "x.json"
+idempotency = "optional"
+dedupe = "5s"
+price = { request = 1 }
+queue = { size = 1, prefer_fallback_after = "2s", priority = "header" }
+hedge = "95%"
+on_store_down = "open"
+"#,
+        );
+        insta::assert_snapshot!(told, @r#"
+        etc/aplomb.toml:1:1: store: `store` (keeping keys, balances and answers) is not available in this version; leave it out
+        etc/aplomb.toml:3:1: shared: `shared` (counting together with other gateways) is not available in this version; leave it out
+        etc/aplomb.toml:5:2: tier: `tier` (limits by tier) is not available in this version; leave it out
+        etc/aplomb.toml:10:10: [[upstream]] limits: `limits` (pacing by given limits) is not available in this version; leave it out
+        etc/aplomb.toml:11:24: [[upstream]] credential.oauth: `oauth` (a credential that is fetched and renewed) is not available in this version; leave it out
+        etc/aplomb.toml:12:1: [[upstream]] limit: `limit` (pacing by given limits) is not available in this version; leave it out
+        etc/aplomb.toml:17:14: [[upstream]] credential: a list of credentials is not available in this version; give one
+        etc/aplomb.toml:20:12: [[route]] upstream: a list of equals is not available in this version; name one and put the others into `fallback`
+        etc/aplomb.toml:21:10: [[route]] stream: `stream = "hold"` is not available in this version; leave it out or write `"live"`
+        etc/aplomb.toml:22:8: [[route]] keys: `keys` (keys of its own for callers) is not available in this version; leave it out or write `"none"`
+        etc/aplomb.toml:23:8: [[route]] tier: `tier` (limits by tier) is not available in this version; leave it out
+        etc/aplomb.toml:24:12: [[route]] validate: `validate` (checking requests against a schema) is not available in this version; leave it out
+        etc/aplomb.toml:25:15: [[route]] idempotency: `idempotency` (keeping answers by idempotency key) is not available in this version; leave it out or write `"off"`
+        etc/aplomb.toml:26:10: [[route]] dedupe: `dedupe` (recognising equal requests) is not available in this version; leave it out or write `"0s"`
+        etc/aplomb.toml:27:9: [[route]] price: `price` (prepaid balances) is not available in this version; leave it out or write zeros
+        etc/aplomb.toml:28:18: [[route]] queue.size: `size` (bounding a queue by its length) is not available in this version; leave it out
+        etc/aplomb.toml:28:45: [[route]] queue.prefer_fallback_after: `prefer_fallback_after` (leaving a queue for a fallback) is not available in this version; leave it out
+        etc/aplomb.toml:28:62: [[route]] queue.priority: `priority` (priorities) is not available in this version; leave it out or write `"none"`
+        etc/aplomb.toml:29:9: [[route]] hedge: `hedge` (asking a second time before an answer came) is not available in this version; leave it out or write `"off"`
+        etc/aplomb.toml:30:17: [[route]] on_store_down: `on_store_down` (keeping keys, balances and answers) is not available in this version; leave it out or write `"local"`
+        "#);
+    }
+}

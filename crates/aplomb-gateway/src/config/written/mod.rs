@@ -1,0 +1,27 @@
+//! A configuration as a person wrote it: values of the right form, each with its place; nothing looked up yet.
+//!
+//! [`Section`] walks the tables and notes every key that nobody knows and every value of a wrong form on the
+//! [`Page`]; a file with ten mistakes gets ten lines.
+
+mod page;
+pub(super) use page::{At, Page, Spot};
+
+mod section;
+use section::Section;
+pub(super) use section::nearest;
+
+mod value;
+
+mod later;
+
+mod server;
+pub(super) use server::WrittenServer;
+
+mod upstream;
+pub(super) use upstream::{WrittenCredential, WrittenUpstream};
+
+mod route;
+pub(super) use route::{WrittenFallback, WrittenRoute};
+
+mod file;
+pub(super) use file::WrittenFile;

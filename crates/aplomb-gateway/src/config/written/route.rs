@@ -1,0 +1,144 @@
+//! A row of `[[route]]` as written.
+
+use toml::de::DeValue;
+
+use crate::config::written::value::{bytes, choice, line, patience, switch, text, wait, whole};
+use crate::config::written::{At, Section, Spot, later};
+use crate::config::{Disclose, Queue, Repeat, Retry, SharedQuota, Trail, path};
+
+/// What is said about a route; [`Route`](crate::config::Route) has the page of every key.
+#[derive(Debug)]
+pub(crate) struct WrittenRoute {
+    pub(crate) spot: Spot,
+    pub(crate) path: Option<At<String>>,
+    pub(crate) upstream: Option<At<String>>,
+    pub(crate) fallback: Vec<WrittenFallback>,
+    pub(crate) answer: Option<At<String>>,
+    pub(crate) open: bool,
+    pub(crate) retry: Retry,
+    pub(crate) queue: Queue,
+    pub(crate) disclose: Option<Disclose>,
+    pub(crate) trail: Option<Trail>,
+    pub(crate) shared_quota: Option<SharedQuota>,
+    pub(crate) replay_bytes: Option<At<u64>>,
+}
+
+/// What is said about a fallback.
+#[derive(Debug)]
+pub(crate) struct WrittenFallback {
+    /// Whom to ask.
+    pub(crate) upstream: At<String>,
+    /// The model to name.
+    pub(crate) model: Option<String>,
+    /// How many tokens fit.
+    pub(crate) context: Option<u64>,
+}
+
+impl WrittenRoute {
+    /// Reads a row.
+    pub(super) fn read(mut row: Section<'_>) -> Self {
+        let disclose = [("full", Disclose::Full), ("safe", Disclose::Safe), ("none", Disclose::None)];
+        let trail = [("headers", Trail::Headers), ("body", Trail::Body)];
+        let shared_quota = [("429", SharedQuota::RateLimit), ("503", SharedQuota::Unavailable)];
+        let written = Self {
+            spot: row.spot().clone(),
+            path: row.required("path", "the prefix of the paths that it serves", prefix),
+            upstream: row.required("upstream", "the name of the upstream to ask", one_upstream),
+            fallback: read_fallbacks(&mut row),
+            answer: row.take("answer", line),
+            open: row.take("open", switch).is_some_and(|at| at.value),
+            retry: row.section("retry").map(read_retry).unwrap_or_default(),
+            queue: row.section("queue").map(read_queue).unwrap_or_default(),
+            disclose: row.take("disclose", choice(&disclose)).map(|at| at.value),
+            trail: row.take("trail", choice(&trail)).map(|at| at.value),
+            shared_quota: row.take("shared_quota", choice(&shared_quota)).map(|at| at.value),
+            replay_bytes: row.take("replay_bytes", bytes(0..=1 << 40)),
+        };
+        row.take("stream", only_live);
+        row.refuse(later::ROUTE);
+        row.finish();
+        written
+    }
+}
+
+/// Where the gateway itself may answer one day.
+const RESERVED: &str = "/_aplomb";
+
+/// A path that a route may have.
+fn prefix(value: &DeValue<'_>) -> Result<String, String> {
+    let path = text(value)?;
+    if !path.starts_with('/') {
+        return Err(format!("begin it with a slash: `/{}`", path.trim_end_matches('/')));
+    }
+    if path != "/" && path.ends_with('/') {
+        return Err(format!("end it without a slash: `{}`", path.trim_end_matches('/')));
+    }
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&b);
+    if path.len() > 256 || path.contains("//") || !path.bytes().all(is_plain) || !path::is_sound(path) {
+        return Err("a path has segments of `A-Z a-z 0-9 - . _ ~`, up to 256 bytes, no query".to_owned());
+    }
+    if path.strip_prefix(RESERVED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return Err(format!("`{RESERVED}` belongs to the gateway itself"));
+    }
+    Ok(path.to_owned())
+}
+
+fn one_upstream(value: &DeValue<'_>) -> Result<String, String> {
+    if value.is_array() {
+        let told =
+            "a list of equals is not available in this version; name one and put the others into `fallback`";
+        return Err(told.to_owned());
+    }
+    text(value).map(str::to_owned)
+}
+
+fn only_live(value: &DeValue<'_>) -> Result<(), String> {
+    match value.as_str() {
+        Some("live") => Ok(()),
+        Some("hold") => {
+            Err("`stream = \"hold\"` is not available in this version; leave it out or write `\"live\"`"
+                .to_owned())
+        }
+        _ => Err("expected `\"live\"`".to_owned()),
+    }
+}
+
+fn read_fallbacks(row: &mut Section<'_>) -> Vec<WrittenFallback> {
+    let list = row.list("fallback", "[{ upstream = \"backup\" }]");
+    list.into_iter().filter_map(|one| read_fallback(row, one)).collect()
+}
+
+/// A table, or the name of an upstream alone.
+fn read_fallback<'p>(row: &Section<'p>, one: At<&'p DeValue<'p>>) -> Option<WrittenFallback> {
+    if let Some(name) = one.value.as_str() {
+        let upstream = At { value: name.to_owned(), spot: one.spot };
+        return Some(WrittenFallback { upstream, model: None, context: None });
+    }
+    let mut table = row.open(one, "expected a table such as `{ upstream = \"backup\" }`")?;
+    let upstream = table.required("upstream", "the name of the upstream to ask", one_upstream);
+    let model = table.take("model", line).map(|at| at.value);
+    let context = table.take("context", whole(1..=1 << 40)).map(|at| at.value);
+    table.finish();
+    Some(WrittenFallback { upstream: upstream?, model, context })
+}
+
+fn read_retry(mut table: Section<'_>) -> Retry {
+    let default = Retry::default();
+    let repeat = [("auto", Repeat::Auto), ("always", Repeat::Always), ("never", Repeat::Never)];
+    let attempts = table.take("attempts", whole(1..=20));
+    let retry = Retry {
+        attempts: attempts.and_then(|at| at.value.try_into().ok()).unwrap_or(default.attempts),
+        deadline: table.take("deadline", patience).map_or(default.deadline, |at| at.value),
+        repeat: table.take("repeat", choice(&repeat)).map_or(default.repeat, |at| at.value),
+    };
+    table.finish();
+    retry
+}
+
+fn read_queue(mut table: Section<'_>) -> Queue {
+    let default = Queue::default();
+    let queue = Queue { max_wait: table.take("max_wait", wait).map_or(default.max_wait, |at| at.value) };
+    table.refuse(later::QUEUE);
+    table.finish();
+    queue
+}
