@@ -42,7 +42,7 @@ static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
 
 /// The date that the text begins with; UTC unless it says otherwise.
 pub(super) fn date(text: &str) -> Option<SystemTime> {
-    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+    if text.as_bytes().get(4) != Some(&b'-') {
         return None;
     }
     let parts = DATE.captures(text)?;
@@ -107,7 +107,7 @@ fn smaller_parts(mut text: &str, mut rank: usize) -> u128 {
 }
 
 fn clock(text: &str) -> Option<u128> {
-    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+    if !text.as_bytes().iter().take(9).any(|byte| *byte == b':') {
         return None;
     }
     let parts = CLOCK.captures(text)?;

@@ -14,6 +14,9 @@ use super::{date, number};
 /// How much of a message is looked at, in bytes.
 const LONGEST: usize = 16 * 1024;
 
+/// How much before such a word may belong to it, in bytes.
+const CONTEXT: usize = 24;
+
 /// The words that announce a wait, up to where it begins.
 ///
 /// - `wait`: "please wait for about"; only where it asks for it, not in "lock wait" or "waited"
@@ -21,7 +24,7 @@ const LONGEST: usize = 16 * 1024;
 /// - `field`: a header or member that got into the text, "Retry-After: ", "retry_after_ms=", "'retryDelay': '"
 static ANNOUNCED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r#"(?xi)
+        r#"(?xi-u)
         (?:
             (?P<field> retry[-_\ ]?(?:after|delay) [-_]? (?P<ms>ms|milliseconds)? (?:s|secs|seconds)? \b ["'\\]* \s* [:={] [\s"'\\{]*
                 (?: seconds ["'\\]* \s* : \s* )? )
@@ -51,9 +54,7 @@ static ANNOUNCED: LazyLock<Regex> = LazyLock::new(|| {
 /// ```
 pub fn parse(message: &str, now: SystemTime) -> Option<Duration> {
     let message = &message[..message.floor_char_boundary(LONGEST)];
-    if !may_announce(message) {
-        return None;
-    }
+    let message = &message[message.floor_char_boundary(may_announce(message)?.saturating_sub(CONTEXT))..];
     ANNOUNCED.captures_iter(message).filter_map(|words| announced(message, &words, now)).max()
 }
 
@@ -74,10 +75,10 @@ fn announced(message: &str, words: &Captures<'_>, now: SystemTime) -> Option<Dur
     amount::length(rest, bare).map(number::wait)
 }
 
-/// Whether one of the words that announce a wait is in there at all: a single pass without a regular expression.
-fn may_announce(message: &str) -> bool {
+/// Where the first word that may announce a wait stands: a single pass without a regular expression.
+fn may_announce(message: &str) -> Option<usize> {
     const STEMS: [&[u8; 4]; 8] = [b"agai", b"retr", b"wait", b"rese", b"repl", b"refr", b"rega", b"avai"];
-    message.as_bytes().windows(4).any(|window| {
+    message.as_bytes().windows(4).position(|window| {
         matches!(window[0] | 0x20, b'a' | b'r' | b'w')
             && STEMS.iter().any(|stem| window.eq_ignore_ascii_case(*stem))
     })
@@ -132,6 +133,7 @@ mod tests {
             ("Request was throttled. Expected available in 59 seconds.", 59_000),
             ("Your quota will reset after 18h31m10s.", 66_670_000),
             ("Limit resets in: 45s", 45_000),
+            ("Your rate limit resets in ~30s.", 30_000),
             ("Out of call volume quota. Quota will be replenished in 00:27:30.", 1_650_000),
             ("Quota will be replenished in 2.12:54:34.", 219_274_000),
             ("Please wait 1 minute and 30 seconds", 90_000),
