@@ -31,9 +31,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Everything that must hold before a change lands: format, lints, docs, dependencies, house rules, fresh files
+    /// What must hold before a change lands
     Check,
-    /// Install what the tests need and run them all: Rust, documentation, official SDKs
+    /// Install what the tests need and run them all
     Test,
     /// The house rules that no compiler knows
     Tidy,

@@ -8,5 +8,5 @@ use crate::trouble::Outcome;
 /// # Errors
 /// It does not build or does not run.
 pub(crate) fn run() -> Outcome {
-    command::run(cargo(&["bench", "--package", "aplomb-core", "--locked"]))
+    command::run(cargo(&["bench", "--package", "aplomb-core", "--bench", "failure", "--locked"]))
 }
