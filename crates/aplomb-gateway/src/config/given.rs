@@ -1,6 +1,7 @@
 //! A made-up world for tests: a few variables, a few files.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use crate::config::{Config, Mistake, Surroundings};
 
@@ -27,6 +28,7 @@ pub(crate) fn told(text: &str) -> String {
 
 fn variable(name: &str) -> Option<String> {
     match name {
+        "OPENAI_API_KEY" => Some("sk-hidden".to_owned()),
         "GROQ_API_KEY" => Some("gsk-hidden\n".to_owned()),
         "EMPTY" => Some("  ".to_owned()),
         "BROKEN" => Some("sk-hidden\u{1}".to_owned()),
@@ -35,5 +37,46 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn readable(path: &Path) -> Result<(), String> {
-    if path.ends_with("there.pem") { Ok(()) } else { Err("no such file".to_owned()) }
+    if path.extension().is_some_and(|end| end == "pem") && !path.ends_with("gone.pem") {
+        Ok(())
+    } else {
+        Err("no such file".to_owned())
+    }
 }
+
+/// Every key that is taken, by table, as the reader itself tells them: `("[[route]]", ["path", "retry.attempts", …])`.
+pub(crate) static KEYS: LazyLock<Vec<(&'static str, Vec<String>)>> = LazyLock::new(|| {
+    let everywhere = "
+        [server]
+        nobody_knows = 1
+        tls = { nobody_knows = 1 }
+        [log]
+        nobody_knows = 1
+        [[upstream]]
+        nobody_knows = 1
+        credential = { nobody_knows = 1 }
+        timeouts = { nobody_knows = 1 }
+        [[route]]
+        nobody_knows = 1
+        fallback = [{ nobody_knows = 1 }]
+        retry = { nobody_knows = 1 }
+        queue = { nobody_knows = 1 }
+    ";
+    let mistakes = read(everywhere).expect_err("nobody knows the key");
+    let known = |table: &str| {
+        let mut keys = Vec::new();
+        for mistake in &mistakes {
+            let Some(place) =
+                mistake.key.strip_prefix(table).and_then(|key| key.strip_suffix("nobody_knows"))
+            else {
+                continue;
+            };
+            let (_, list) =
+                mistake.message.split_once("known here are ").expect("the sentence lists what is known");
+            let place = place.trim_start().replace("[0]", "");
+            keys.extend(list.split(", ").map(|key| format!("{place}{}", key.trim_matches('`'))));
+        }
+        keys
+    };
+    ["[server]", "[log]", "[[upstream]]", "[[route]]"].map(|table| (table, known(table))).to_vec()
+});

@@ -40,9 +40,17 @@ pub use surroundings::Surroundings;
 mod mistake;
 pub use mistake::{Mistake, Place};
 
+mod reload;
+
+mod sample;
+pub use sample::SAMPLE;
+
 mod written;
 
 mod resolve;
 
 #[cfg(test)]
 mod given;
+
+#[cfg(test)]
+mod guide;

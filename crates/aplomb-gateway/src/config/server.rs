@@ -13,6 +13,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where health, metrics and reload are served; never on the callers' port.
     pub admin: SocketAddr,
+    /// Names by which callers may reach either port, lower case, besides `localhost` and addresses; `*` means any.
+    pub hosts: Vec<String>,
     /// Whose `X-Forwarded-*` headers count; nobody's by default, because anybody can send them.
     pub trusted_proxies: Vec<Network>,
     /// Origins that a browser may call from, lower case, `scheme://host[:port]`; `*` means any.
@@ -48,6 +50,7 @@ impl Default for Server {
         Self {
             listen: loopback(4100),
             admin: loopback(4101),
+            hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             cors: Vec::new(),
             tls: None,
@@ -81,6 +84,26 @@ impl Server {
         let overlap =
             listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
         listen.port() != 0 && listen.port() == admin.port() && overlap
+    }
+
+    /// Whether a request with this `Host` was meant for the listener at this address.
+    ///
+    /// A page in a browser can give its own name any address, this machine's too; then `Host` is that name.
+    /// So a listener on this machine answers to `localhost`, to addresses and to the names in `hosts` only;
+    /// one that others can reach answers to every name until `hosts` says which.
+    pub fn answers_to(&self, host: &str, listener: SocketAddr) -> bool {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let name = name.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+        if name.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost") {
+            return true;
+        }
+        if self.hosts.is_empty() {
+            return !listener.ip().to_canonical().is_loopback();
+        }
+        self.hosts.iter().any(|known| known == "*" || *known == name)
     }
 
     /// Whether a browser may call from this origin.
@@ -155,6 +178,30 @@ mod tests {
         for listen in ["127.8.0.1:4100", "[::1]:4100", "[::ffff:127.0.0.1]:1"] {
             assert!(Server { listen: listen.parse().unwrap(), ..Server::default() }.is_local(), "{listen}");
         }
+    }
+
+    #[test]
+    fn a_local_listener_answers_to_no_name_that_a_page_could_have_pointed_at_it() {
+        let server = Server::default();
+        for host in
+            ["localhost:4100", "LOCALHOST", "127.0.0.1:4100", "[::1]:4100", "[::1]", "app.localhost:1"]
+        {
+            assert!(server.answers_to(host, server.listen), "{host}");
+        }
+        for host in ["evil.test:4100", "localhost.evil.test", "", "127.0.0.1.evil.test:4100", "evil.test:"] {
+            assert!(!server.answers_to(host, server.listen), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_listener_for_others_answers_to_the_names_that_it_is_told() {
+        let public = "0.0.0.0:4100".parse().unwrap();
+        assert!(Server::default().answers_to("gateway.example.com", public));
+        let named = Server { hosts: vec!["gateway.example.com".to_owned()], ..Server::default() };
+        assert!(named.answers_to("Gateway.example.com:4100", public));
+        assert!(named.answers_to("10.0.0.7:4100", public));
+        assert!(!named.answers_to("evil.test", public));
+        assert!(named.answers_to("gateway.example.com", named.admin));
     }
 
     #[test]

@@ -83,7 +83,8 @@ mod tests {
             [server]
             listen = "0.0.0.0:80"
             admin = "localhost:81"
-            trusted_proxies = ["10.0.0.0/8", "::1"]
+            hosts = ["Gateway.example.com"]
+    trusted_proxies = ["10.0.0.0/8", "::1"]
             cors = ["https://App.example.com"]
             tls = { cert = "there.pem", key = "/abs/there.pem" }
             memory = "64MiB"
@@ -129,6 +130,7 @@ mod tests {
         let config = read(EVERYTHING).unwrap();
         let server = &config.server;
         assert_eq!((server.listen.to_string(), server.admin.port()), ("0.0.0.0:80".to_owned(), 81));
+        assert_eq!(server.hosts, ["gateway.example.com"]);
         assert_eq!(server.trusted_proxies.len(), 2);
         assert_eq!(server.cors, ["https://app.example.com"]);
         let tls = server.tls.as_ref().unwrap();

@@ -13,6 +13,7 @@ impl Resolver<'_> {
         let server = Server {
             listen: written.listen.map_or(default.listen, |at| at.value),
             admin: written.admin.map_or(default.admin, |at| at.value),
+            hosts: written.hosts,
             trusted_proxies: written.trusted_proxies,
             cors: written.cors,
             tls: written.tls.map(|(cert, key)| Tls { cert: self.file(cert), key: self.file(key) }),

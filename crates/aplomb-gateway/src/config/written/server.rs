@@ -15,6 +15,7 @@ use crate::config::{LogFormat, LogLevel, Network};
 pub(crate) struct WrittenServer {
     pub(crate) listen: Option<At<SocketAddr>>,
     pub(crate) admin: Option<At<SocketAddr>>,
+    pub(crate) hosts: Vec<String>,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) cors: Vec<String>,
     pub(crate) tls: Option<(At<PathBuf>, At<PathBuf>)>,
@@ -46,6 +47,7 @@ impl WrittenServer {
         let written = Self {
             listen: server.take("listen", listener),
             admin: server.take("admin", listener),
+            hosts: each(&mut server, "hosts", "[\"gateway.example.com\"]", host),
             trusted_proxies: each(&mut server, "trusted_proxies", "[\"10.0.0.0/8\"]", |text| text.parse()),
             cors: each(&mut server, "cors", "[\"https://app.example.com\"]", origin),
             tls: server.section("tls").and_then(read_tls),
@@ -106,6 +108,15 @@ fn each<T>(
     list.into_iter()
         .filter_map(|one| read_one(one.value).map_err(|told| server.note(&one.spot, told)).ok())
         .collect()
+}
+
+/// A host name, or `*`.
+fn host(text: &str) -> Result<String, String> {
+    let is_name = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    if text == "*" || is_name {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(format!("`{text}` is no host name; write `gateway.example.com`, without scheme and port"))
 }
 
 /// An origin as browsers send it, or `*`.
