@@ -128,6 +128,8 @@ words! {
         Text = "text",
         /// A list of path elements that begins with the part of the request.
         Loc = "loc",
+        /// A JSON pointer, perhaps behind `#`.
+        Pointer = "pointer",
         /// Seconds.
         Seconds = "s",
         /// Milliseconds.
