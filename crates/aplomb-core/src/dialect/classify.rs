@@ -42,7 +42,7 @@ pub(super) fn judge(catalog: &Catalog, dialect: &Dialect, case: &Case<'_>) -> Op
         return Some(Verdict::of(kind));
     }
     by_row(dialect, case)
-        .or_else(|| by_own_code(dialect, case).map(Verdict::of))
+        .or_else(|| by_own_code(dialect, case).map(|kind| refined(kind, catalog, case)))
         .or_else(|| by_sign(catalog, case))
         .or_else(|| by_silence(case).map(Verdict::of))
         .or_else(|| by_status(dialect, case))
@@ -101,6 +101,23 @@ fn by_own_code(dialect: &Dialect, case: &Case<'_>) -> Option<Kind> {
     code.and_then(|code| only(&|own| own.eq_ignore_ascii_case(code), |row| row.code.as_deref())).or_else(
         || type_.and_then(|type_| only(&|own| own.eq_ignore_ascii_case(type_), |row| row.type_.as_deref())),
     )
+}
+
+/// A code may be a general word where the message is exact: a rate limit that is a quota, a bad request that is too long.
+fn refined(kind: Kind, catalog: &Catalog, case: &Case<'_>) -> Verdict {
+    let finer: &[Kind] = match kind {
+        Kind::RateLimit => &[Kind::QuotaExhausted, Kind::PayloadTooLarge],
+        Kind::InvalidRequest => &[
+            Kind::ContextLength,
+            Kind::ContentBlocked,
+            Kind::Authentication,
+            Kind::PayloadTooLarge,
+            Kind::PaymentRequired,
+        ],
+        Kind::Internal => &[Kind::Overloaded],
+        _ => &[],
+    };
+    by_sign(catalog, case).filter(|sign| finer.contains(&sign.kind)).unwrap_or_else(|| Verdict::of(kind))
 }
 
 fn by_sign(catalog: &Catalog, case: &Case<'_>) -> Option<Verdict> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::dialect::body::{self, Shape};
 use crate::dialect::classify::{self, Case, Verdict};
 use crate::dialect::{Evidence, Facts, detect, facts, waits};
-use crate::failure::Failure;
+use crate::failure::{Failure, Limit};
 use crate::kind::Kind;
 use crate::spec::{Catalog, Dialect, FactName};
 use crate::sse::{Item, Splitter};
@@ -198,6 +198,12 @@ impl<'a> Decoder<'a> {
         let status = status(evidence, &facts, text.as_deref());
         let nested = self.nested(dialect, evidence, &facts, json.as_ref());
         let limits = waits::limits(dialect, evidence, &facts);
+        if facts.wraps
+            && let Some(inner) = nested
+        {
+            let failure = unwrapped(inner, status, limits, || request_id(dialect, self.catalog, evidence));
+            return Decoded { dialect, certain, speaks, failure: Some(failure) };
+        }
         let texts: Vec<&str> = facts.message.iter().map(String::as_str).chain(quoted(&nested)).collect();
         let wait = waits::wait(evidence, &facts, &texts, &limits)
             .or_else(|| nested.as_ref().and_then(|inner| inner.wait));
@@ -260,6 +266,17 @@ impl<'a> Decoder<'a> {
         let decoder = Self { named: None, depth: self.depth + 1, ..self };
         decoder.decode(&inner).failure
     }
+}
+
+/// The whole error stood as text in another's message: it is the failure, and the outer one only its envelope.
+fn unwrapped(
+    inner: Failure,
+    status: Option<u16>,
+    limits: Vec<Limit>,
+    id: impl FnOnce() -> Option<String>,
+) -> Failure {
+    let request_id = inner.request_id.clone().or_else(id);
+    Failure { status: status.or(inner.status), limits, request_id, ..inner }
 }
 
 /// The error quoted inside counts where the outer one rests on its status alone.

@@ -25,6 +25,7 @@ pub struct Facts {
     pub window: Option<Duration>,
     pub errors: Vec<FieldError>,
     pub details: Map<String, Value>,
+    pub wraps: bool,
 }
 
 /// Text that says nothing counts as absent: empty, or the name that Python gives to nothing.

@@ -95,8 +95,9 @@ fn list(node: &Node, items: &[Value], facts: &mut Facts) -> Option<Score> {
         let mut own = Facts::default();
         score += fit(node, item, &mut own)?;
         let code = own.code.clone().or_else(|| own.type_.clone());
-        if facts.errors.is_empty() && facts.type_.is_none() {
-            facts.type_ = own.type_.take();
+        if facts.errors.is_empty() {
+            facts.type_ = facts.type_.take().or_else(|| own.type_.take());
+            facts.code = facts.code.take().or_else(|| own.code.take());
         }
         let message = own.message.or_else(|| code.clone()).unwrap_or_default();
         let code = own.errors.first().and_then(|error| error.code.clone()).or(code);
@@ -122,6 +123,11 @@ fn slot_fits(slot: Slot, value: &Value, facts: &mut Facts) -> bool {
         },
         SlotName::Errors => errors(slot.form, value, facts),
         SlotName::Param => param(slot.form, value).is_some_and(|found| keep(&mut facts.param, found)),
+        SlotName::Message if slot.form == Form::Json => {
+            let text = value.as_str().filter(|text| is_json(text));
+            facts.wraps |= text.is_some();
+            text.is_some_and(|text| keep(&mut facts.message, said(text)))
+        }
         SlotName::Message => value.as_str().is_some_and(|text| keep(&mut facts.message, said(text))),
         SlotName::Title => value.as_str().is_some_and(|text| keep(&mut facts.title, said(text))),
         SlotName::Code if slot.form == Form::Int && !value.is_i64() => false,
@@ -163,9 +169,23 @@ fn scalar(value: &Value) -> Option<Option<String>> {
 fn param(form: Form, value: &Value) -> Option<Option<String>> {
     match value {
         Value::Array(parts) => Some(dotted(parts)),
+        Value::String(text) if form == Form::Pointer => Some(from_pointer(text)),
         Value::String(_) | Value::Number(_) if form == Form::Loc => Some(dotted(std::slice::from_ref(value))),
         other => scalar(other),
     }
+}
+
+/// Whether a text is an object or a list of JSON, and nothing else.
+fn is_json(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// `#/profile/color` as a dotted path.
+fn from_pointer(text: &str) -> Option<String> {
+    let path = text.trim().trim_start_matches('#').trim_matches('/');
+    let parts = path.split('/').map(|part| Value::from(part.replace("~1", "/").replace("~0", "~")));
+    dotted(&parts.collect::<Vec<_>>())
 }
 
 fn status(value: &Value) -> Option<u16> {

@@ -108,12 +108,13 @@ fn facts(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, status: u16
     let row = dialect.row(failure.kind);
     let kind_facts = failure.kind.facts();
     let mut details = failure.details.clone();
-    let code = code(dialect, row, failure, &mut details);
+    let code = token(dialect, "code", failure.code.as_ref(), |row| row.code.as_ref(), row, &mut details);
+    let type_ = token(dialect, "type", failure.type_.as_ref(), |row| row.type_.as_ref(), row, &mut details);
     let limit = failure.limits.first();
     Facts {
         message: Some(failure.message.clone().unwrap_or_else(|| kind_facts.meaning.clone())),
         code,
-        type_: failure.type_.clone().or_else(|| row.type_.clone()),
+        type_,
         param: failure.param.clone(),
         request_id: failure.request_id.clone().or_else(|| own_id.map(str::to_owned)),
         status: Some(status),
@@ -124,24 +125,28 @@ fn facts(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, status: u16
         remaining: limit.and_then(|limit| limit.remaining),
         window: limit.and_then(|limit| limit.window),
         errors: failure.errors.clone(),
-        details: std::mem::take(&mut details),
+        details,
+        wraps: false,
     }
 }
 
-/// Where the contract fixes its codes, another API's code is kept among the details.
-fn code(
+/// Where the contract fixes its codes and types, another API's are kept among the details.
+fn token(
     dialect: &Dialect,
+    name: &str,
+    given: Option<&String>,
+    column: fn(&WriteRow) -> Option<&String>,
     row: &WriteRow,
-    failure: &Failure,
     details: &mut serde_json::Map<String, Value>,
 ) -> Option<String> {
-    let Some(code) = &failure.code else { return row.code.clone() };
-    let known = dialect.kinds.values().any(|own| own.code.as_ref() == Some(code));
-    if !dialect.closed_codes || known {
-        return Some(code.clone());
+    let own = column(row);
+    let Some(given) = given else { return own.cloned() };
+    let known = dialect.kinds.values().any(|row| column(row) == Some(given));
+    if !dialect.closed_codes || own.is_none() || known {
+        return Some(given.clone());
     }
-    details.insert("code".to_owned(), Value::from(code.as_str()));
-    row.code.clone()
+    details.insert(name.to_owned(), Value::from(given.as_str()));
+    own.cloned()
 }
 
 fn wait_headers(failure: &Failure, headers: &mut Vec<(String, String)>) {

@@ -92,17 +92,17 @@ impl Writer<'_> {
     fn spread(&mut self, node: &Node, members: &[Member], out: &mut Map<String, Value>) {
         self.placed.push(SlotName::Details);
         let named = |key: &str| members.iter().any(|member| member.key == key);
+        let beside = |key: &str| if named(key) { format!("original_{key}") } else { key.to_owned() };
+        let keeps_all = matches!(node, Node::Slot(slot) if slot.name == SlotName::Rest);
         for (key, value) in &self.facts.details {
-            if !named(key) {
-                out.insert(key.clone(), value.clone());
+            if keeps_all || !named(key) {
+                out.insert(beside(key), value.clone());
             }
         }
-        if !matches!(node, Node::Slot(slot) if slot.name == SlotName::Rest) {
-            return;
-        }
-        for (key, value) in &self.rest {
-            let key = if named(key) { format!("original_{key}") } else { key.clone() };
-            out.insert(key, value.clone());
+        if keeps_all {
+            for (key, value) in &self.rest {
+                out.insert(beside(key), value.clone());
+            }
         }
     }
 
@@ -173,6 +173,7 @@ impl Writer<'_> {
             SlotName::Code => text(facts.code.as_deref()),
             SlotName::Type => text(facts.type_.as_deref()),
             SlotName::Param if slot.form == Form::Loc => facts.param.as_deref().map(loc),
+            SlotName::Param if slot.form == Form::Pointer => facts.param.as_deref().map(pointer),
             SlotName::Param => text(facts.param.as_deref()),
             SlotName::RequestId => text(facts.request_id.as_deref()),
             SlotName::Title => text(facts.title.as_deref()),
@@ -209,6 +210,11 @@ fn object(members: Map<String, Value>) -> Option<Value> {
 fn loc(param: &str) -> Value {
     let part = |part: &str| part.parse::<u64>().map_or_else(|_| Value::from(part), Value::from);
     std::iter::once(Value::from("body")).chain(param.split('.').map(part)).collect()
+}
+
+fn pointer(param: &str) -> Value {
+    let part = |part: &str| format!("/{}", part.replace('~', "~0").replace('/', "~1"));
+    Value::from(format!("#{}", param.split('.').map(part).collect::<String>()))
 }
 
 fn wait(form: Form, wait: Duration) -> Value {
