@@ -15,4 +15,17 @@ pub use upstream::{
 mod cidr;
 pub use cidr::{Cidr, CidrError};
 mod executor;
+mod hop;
+mod listen;
+pub use hop::{strip_answer, strip_request};
+mod via;
+pub use via::{Via, ViaLoop};
+mod forwarded;
+pub use forwarded::TrustedProxies;
+mod replay;
+pub use replay::{KEEP_AT_MOST, Kept, keep};
 mod transport;
+pub use listen::{
+    ConnInfo, Drained, ListenSettings, Refusal, ServerTls, ServerTlsError, Service, Stop, Stopper, bind,
+    serve, stopper, work,
+};

@@ -20,6 +20,10 @@ impl Peer {
         Self { stream, buffer: Vec::new() }
     }
 
+    pub(super) async fn connect(to: SocketAddr) -> Self {
+        Self::new(TcpStream::connect(to).await.unwrap())
+    }
+
     pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
@@ -41,6 +45,17 @@ impl Peer {
         self.until("\r\n\r\n").await
     }
 
+    /// So many bytes, or fewer if the connection ends.
+    pub(super) async fn exactly(&mut self, length: usize) -> String {
+        while self.buffer.len() < length {
+            if self.stream.read_buf(&mut self.buffer).await.unwrap_or(0) == 0 {
+                break;
+            }
+        }
+        let rest = self.buffer.split_off(length.min(self.buffer.len()));
+        text(std::mem::replace(&mut self.buffer, rest))
+    }
+
     /// A message with a content-length: head and body.
     pub(super) async fn message(&mut self) -> String {
         let head = self.head().await;
@@ -48,13 +63,8 @@ impl Peer {
             .lines()
             .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())
             .unwrap_or(0);
-        while self.buffer.len() < length {
-            if self.stream.read_buf(&mut self.buffer).await.unwrap_or(0) == 0 {
-                break;
-            }
-        }
-        let rest = self.buffer.split_off(length.min(self.buffer.len()));
-        head + &text(std::mem::replace(&mut self.buffer, rest))
+        let body = self.exactly(length).await;
+        head + &body
     }
 
     /// What comes until the other side closes; a reset counts as a close.

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -28,8 +30,27 @@ pub(super) enum Held {
     Nothing,
 }
 
+/// Binds an answer to what it arrives on.
+pub(super) fn bind(answer: Response<Incoming>, held: Held) -> Response<UpstreamBody> {
+    let (mut head, incoming) = answer.into_parts();
+    settle_length(&mut head.headers, http_body::Body::size_hint(&incoming).exact());
+    Response::from_parts(head, UpstreamBody::new(incoming, held))
+}
+
+/// Leaves one length at most, and none that the body contradicts: a chunked answer may come with one too, and
+/// passed on it would end the answer somewhere else for the caller than it did for us.
+fn settle_length(headers: &mut HeaderMap, exact: Option<u64>) {
+    match exact {
+        None => drop(headers.remove(CONTENT_LENGTH)),
+        Some(length) if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() && length > 0 => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Some(_) => {}
+    }
+}
+
 impl UpstreamBody {
-    pub(super) fn new(incoming: Incoming, held: Held) -> Self {
+    fn new(incoming: Incoming, held: Held) -> Self {
         let mut body = Self { incoming, held };
         if http_body::Body::is_end_stream(&body.incoming) {
             body.finish();

@@ -1,6 +1,6 @@
 //! One HTTP/1.1 connection to an upstream, which carries one request at a time.
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::Body as _;
@@ -71,6 +71,8 @@ pub(super) fn address(request: &mut Request<Body>, origin: &Origin, proxy: Optio
         None => {}
     }
     request.headers_mut().insert(HOST, origin.host_header().clone());
+    // It speaks of one connection, and trailers are not passed on over HTTP/1.1.
+    request.headers_mut().remove(TE);
     frame(request);
 }
 

@@ -6,12 +6,11 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::super::body::Body;
-use super::answer::{Held, UpstreamBody};
+use super::answer::{Held, UpstreamBody, bind};
 use super::dial::{Dial, dial};
 use super::error::{SendError, Stage};
 use super::h1::{self, H1};
@@ -124,7 +123,7 @@ impl Pool {
             }
         };
         match outcome {
-            Ok(Ok(answer)) => Ok(answer.map(|incoming: Incoming| UpstreamBody::new(incoming, held))),
+            Ok(Ok(answer)) => Ok(bind(answer, held)),
             Ok(Err(mut error)) => {
                 let request = error.take_message().map(Box::new);
                 Err(Unanswered { why: Ok(error.into_error()), request })

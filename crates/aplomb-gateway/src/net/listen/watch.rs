@@ -1,0 +1,118 @@
+//! What a worker knows of each of its connections, so that one sweep serves them all.
+//!
+//! A timer per connection would be set anew with every request; a mark that a sweep wipes costs nothing.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+/// How often idle connections are looked for.
+pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How many sweeps a new connection may pass without a request.
+const SILENT_SWEEPS: u32 = 2;
+
+/// One connection's marks.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// Sweeps since the last request.
+    quiet: Cell<u32>,
+    asked: Cell<bool>,
+    close: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Watch {
+    /// Marks that a request came.
+    pub(super) fn asked(&self) {
+        self.quiet.set(0);
+        self.asked.set(true);
+    }
+
+    /// Whether the connection is to end as soon as what is under way is done.
+    pub(super) fn is_closing(&self) -> bool {
+        self.close.get()
+    }
+
+    /// Remembers how to wake the connection's task.
+    pub(super) fn wake_by(&self, cx: &Context<'_>) {
+        self.waker.replace(Some(cx.waker().clone()));
+    }
+
+    fn close(&self) {
+        self.close.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// One sweep later; true if that is one too many.
+    fn ages(&self, idle_sweeps: u32) -> bool {
+        let quiet = self.quiet.get() + 1;
+        self.quiet.set(quiet);
+        quiet > if self.asked.get() { idle_sweeps } else { SILENT_SWEEPS }
+    }
+}
+
+/// All connections of a worker.
+#[derive(Debug, Default)]
+pub(super) struct Watches(Vec<Weak<Watch>>);
+
+impl Watches {
+    /// Begins to watch a new connection.
+    pub(super) fn add(&mut self) -> Rc<Watch> {
+        let watch = Rc::new(Watch::default());
+        self.0.push(Rc::downgrade(&watch));
+        watch
+    }
+
+    /// Asks connections to end on which no request came for longer than `idle`, and forgets those gone.
+    ///
+    /// One that is busy with an answer finishes it first.
+    pub(super) fn sweep(&mut self, idle: Duration) {
+        let sweeps = idle.as_secs().div_ceil(SWEEP_EVERY.as_secs()) as u32;
+        self.0.retain(|watch| {
+            let Some(watch) = watch.upgrade() else { return false };
+            if watch.ages(sweeps) {
+                watch.close();
+            }
+            true
+        });
+    }
+
+    /// Asks every connection to end.
+    pub(super) fn close_all(&self) {
+        self.0.iter().filter_map(Weak::upgrade).for_each(|watch| watch.close());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_asks_stays_and_one_that_never_did_goes_first() {
+        let mut watches = Watches::default();
+        let (busy, idle, mute) = (watches.add(), watches.add(), watches.add());
+        idle.asked();
+        let mut ended = Vec::new();
+        for sweep in 1..=14 {
+            busy.asked();
+            watches.sweep(Duration::from_secs(60));
+            let state = [&busy, &idle, &mute].map(|watch| watch.is_closing());
+            if ended.last().is_none_or(|(_, last)| *last != state) {
+                ended.push((sweep, state));
+            }
+        }
+        assert_eq!(ended, [(1, [false; 3]), (3, [false, false, true]), (13, [false, true, true])]);
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten() {
+        let mut watches = Watches::default();
+        drop(watches.add());
+        watches.sweep(Duration::from_secs(60));
+        assert!(watches.0.is_empty());
+    }
+}
