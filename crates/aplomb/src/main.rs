@@ -1,3 +1,31 @@
-//! The `aplomb` command.
+//! The `aplomb` command: a file per command, and here the list of them.
 
-fn main() {}
+mod check;
+mod dialects;
+mod init;
+mod say;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A gateway that keeps its composure when APIs fail
+#[derive(Parser)]
+#[command(name = "aplomb", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::CheckArgs),
+    Init(init::InitArgs),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Check(args) => check::run(args),
+        Command::Init(args) => init::run(args),
+    }
+}
