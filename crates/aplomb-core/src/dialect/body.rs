@@ -21,7 +21,7 @@ pub enum Shape {
     Events(String),
     /// A page or other text: the sentence in it, and the whole.
     Text {
-        /// The page's title or heading, or the whole text.
+        /// The page's heading or title, or the whole text.
         sentence: String,
         /// All of it.
         whole: String,
@@ -108,13 +108,13 @@ fn looks_like_events(text: &str) -> bool {
     text.lines().take(50).any(|line| line.starts_with("data:") || line.starts_with("event:"))
 }
 
-/// The sentence of a page: its title, else its first heading, else its text.
+/// The sentence of a page: its first heading, else its title, else its text.
 fn sentence(text: &str) -> String {
     if !text.contains('<') {
         return text.to_owned();
     }
     let lower = text.to_ascii_lowercase();
-    ["title", "h1", "h2"]
+    ["h1", "title", "h2"]
         .iter()
         .find_map(|tag| element(text, &lower, tag))
         .unwrap_or_else(|| collapse(&strip_tags(text)))
@@ -174,8 +174,9 @@ mod tests {
     }
 
     #[test]
-    fn a_page_speaks_by_its_title() {
-        let page = b"<html>\n<head><title>502 Bad Gateway</title></head><body><h1>other</h1></body></html>";
+    fn a_page_speaks_by_its_heading() {
+        let page =
+            b"<html>\n<head><title>other</title></head><body><h1>502 <b>Bad</b> Gateway</h1></body></html>";
         let Shape::Text { sentence, .. } = shape(page) else { panic!("text") };
         assert_eq!(sentence, "502 Bad Gateway");
     }

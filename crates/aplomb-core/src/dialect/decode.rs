@@ -184,12 +184,18 @@ impl<'a> Decoder<'a> {
         let failed = object.pointer("/response/error").is_some_and(|error| !error.is_null());
         let blocked =
             object.pointer("/promptFeedback/blockReason").is_some() && object.get("candidates").is_none();
+        // A choice that ended in an error holds what was said before it, and is no result.
+        let ended = choices(object).any(|choice| choice["finish_reason"] == "error");
         let is_result = || {
             let members =
                 self.catalog.dialects().flat_map(|dialect| &dialect.endpoints).flat_map(|end| &end.result);
             members.into_iter().any(|member| object.get(member).is_some_and(|value| !is_empty(value)))
         };
-        failed || blocked || says("type", "error") || says("object", "error") || (error && !is_result())
+        failed
+            || blocked
+            || says("type", "error")
+            || says("object", "error")
+            || (error && (ended || !is_result()))
     }
 
     fn judge(self, evidence: &Evidence<'_>, reading: Reading<'a>) -> Decoded<'a> {
@@ -204,7 +210,8 @@ impl<'a> Decoder<'a> {
             let failure = unwrapped(inner, status, limits, || request_id(dialect, self.catalog, evidence));
             return Decoded { dialect, certain, speaks, failure: Some(failure) };
         }
-        let texts: Vec<&str> = facts.message.iter().map(String::as_str).chain(quoted(&nested)).collect();
+        let own = facts.message.iter().chain(&facts.title).map(String::as_str);
+        let texts: Vec<&str> = own.chain(quoted(&nested)).collect();
         let wait = waits::wait(evidence, &facts, &texts, &limits)
             .or_else(|| nested.as_ref().and_then(|inner| inner.wait));
         let reasons = json.as_ref().map(reasons).unwrap_or_default();
@@ -353,6 +360,10 @@ fn captured(text: &str) -> Vec<(Option<String>, String)> {
             Item::Stray(text) => Some((None, String::from_utf8_lossy(text).into_owned())),
         })
         .collect()
+}
+
+fn choices(json: &Value) -> impl Iterator<Item = &Value> {
+    json.get("choices").and_then(Value::as_array).into_iter().flatten()
 }
 
 fn is_error_name(name: &str) -> bool {

@@ -30,8 +30,8 @@ pub struct Facts {
 
 /// Text that says nothing counts as absent: empty, or the name that Python gives to nothing.
 pub(super) fn said(text: &str) -> Option<String> {
-    let text = text.trim();
-    (!text.is_empty() && text != "None" && text != "null").then(|| text.to_owned())
+    let word = text.trim();
+    (!word.is_empty() && word != "None" && word != "null").then(|| text.to_owned())
 }
 
 /// The paths in which several dialects write one parameter, as one dotted path.
@@ -44,7 +44,11 @@ pub(super) fn dotted(loc: &[Value]) -> Option<String> {
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         })
         .collect();
-    if parts.len() > 1 && matches!(parts[0].as_str(), "body" | "query" | "path" | "header" | "cookie") {
+    // The whole body is no parameter.
+    if parts
+        .first()
+        .is_some_and(|part| matches!(part.as_str(), "body" | "query" | "path" | "header" | "cookie"))
+    {
         parts.remove(0);
     }
     let path = parts.join(".");

@@ -184,8 +184,9 @@ fn is_json(text: &str) -> bool {
 /// `#/profile/color` as a dotted path.
 fn from_pointer(text: &str) -> Option<String> {
     let path = text.trim().trim_start_matches('#').trim_matches('/');
-    let parts = path.split('/').map(|part| Value::from(part.replace("~1", "/").replace("~0", "~")));
-    dotted(&parts.collect::<Vec<_>>())
+    said(
+        &path.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect::<Vec<_>>().join("."),
+    )
 }
 
 fn status(value: &Value) -> Option<u16> {

@@ -11,7 +11,7 @@ use crate::spec::{Dialect, LimitRow, ResetForm};
 pub(super) fn limits(dialect: &Dialect, evidence: &Evidence<'_>, facts: &Facts) -> Vec<Limit> {
     let mut limits: Vec<Limit> = dialect.limits.iter().filter_map(|row| limit(row, evidence)).collect();
     if limits.is_empty() && evidence.headers.has("*") {
-        limits = rate_limit::parse(|name| evidence.headers.all(name), evidence.now);
+        limits = rate_limit::parse(|name| evidence.headers.all(name), answered(evidence));
     }
     if limits.is_empty() && facts.limit.is_some() {
         let mut told = Limit::new("requests");
@@ -32,8 +32,13 @@ fn limit(row: &LimitRow, evidence: &Evidence<'_>) -> Option<Limit> {
     limit.window = row.window;
     limit.limit = number(&row.limit);
     limit.remaining = number(&row.remaining);
-    limit.reset = value(&row.reset).and_then(|text| reset::parse(text, form(row.form), evidence.now));
+    limit.reset = value(&row.reset).and_then(|text| reset::parse(text, form(row.form), answered(evidence)));
     (limit.limit.is_some() || limit.remaining.is_some() || limit.reset.is_some()).then_some(limit)
+}
+
+/// When the answer was sent by its own clock, to which the times in it belong; else when it came.
+fn answered(evidence: &Evidence<'_>) -> SystemTime {
+    evidence.headers.get("date").and_then(header::date::parse).unwrap_or(evidence.now)
 }
 
 /// A count as a whole number; what is no count is none.

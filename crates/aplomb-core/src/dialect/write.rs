@@ -14,10 +14,11 @@ use crate::spec::{Form, Member, Node, Presence, Slot, SlotName};
 /// `elsewhere` names the facts that the answer already carries outside the body.
 pub(super) fn write(node: &Node, facts: &Facts, elsewhere: &[SlotName]) -> Value {
     let mut placed = elsewhere.to_vec();
-    let mut probe = Writer { facts, rest: Map::new(), placed: &mut placed };
+    let has_rest = node.holds(SlotName::Rest);
+    let mut probe = Writer { facts, has_rest, rest: Map::new(), placed: &mut placed };
     probe.node(node);
     let rest = left_over(facts, &placed);
-    let mut writer = Writer { facts, rest, placed: &mut placed };
+    let mut writer = Writer { facts, has_rest, rest, placed: &mut placed };
     writer.node(node).unwrap_or(Value::Null)
 }
 
@@ -52,6 +53,8 @@ fn field_error(error: &FieldError) -> Value {
 
 struct Writer<'a> {
     facts: &'a Facts,
+    /// The template has a `$rest`, which takes the details too.
+    has_rest: bool,
     rest: Map<String, Value>,
     placed: &'a mut Vec<SlotName>,
 }
@@ -78,8 +81,10 @@ impl Writer<'_> {
             if member.optional && nested && !self.has_fact(&member.node) {
                 continue;
             }
-            if let Some(value) = self.node(&member.node) {
-                out.insert(member.key.clone(), value);
+            match self.node(&member.node) {
+                Some(Value::Null) if member.optional && is_required(&member.node) => {}
+                Some(value) => drop(out.insert(member.key.clone(), value)),
+                None => {}
             }
         }
         if let Some(spread) = members.iter().find(|member| member.is_spread()) {
@@ -94,6 +99,9 @@ impl Writer<'_> {
         let named = |key: &str| members.iter().any(|member| member.key == key);
         let beside = |key: &str| if named(key) { format!("original_{key}") } else { key.to_owned() };
         let keeps_all = matches!(node, Node::Slot(slot) if slot.name == SlotName::Rest);
+        if self.has_rest && !keeps_all {
+            return;
+        }
         for (key, value) in &self.facts.details {
             if keeps_all || !named(key) {
                 out.insert(beside(key), value.clone());
@@ -126,7 +134,7 @@ impl Writer<'_> {
                 ..Facts::default()
             };
             let mut placed = Vec::new();
-            Writer { facts: &facts, rest: Map::new(), placed: &mut placed }.node(node)
+            Writer { facts: &facts, has_rest: false, rest: Map::new(), placed: &mut placed }.node(node)
         };
         let items: Vec<_> = errors.iter().filter_map(item).collect();
         for slot in [SlotName::Message, SlotName::Param, SlotName::Type] {
@@ -172,7 +180,7 @@ impl Writer<'_> {
             }
             SlotName::Code => text(facts.code.as_deref()),
             SlotName::Type => text(facts.type_.as_deref()),
-            SlotName::Param if slot.form == Form::Loc => facts.param.as_deref().map(loc),
+            SlotName::Param if slot.form == Form::Loc => Some(loc(facts.param.as_deref())),
             SlotName::Param if slot.form == Form::Pointer => facts.param.as_deref().map(pointer),
             SlotName::Param => text(facts.param.as_deref()),
             SlotName::RequestId => text(facts.request_id.as_deref()),
@@ -199,6 +207,11 @@ impl Writer<'_> {
     }
 }
 
+/// A slot that is written as null when absent, unless its member may be missing.
+fn is_required(node: &Node) -> bool {
+    matches!(node, Node::Slot(slot) if slot.presence == Presence::Required)
+}
+
 fn text(fact: Option<&str>) -> Option<Value> {
     fact.map(Value::from)
 }
@@ -207,9 +220,12 @@ fn object(members: Map<String, Value>) -> Option<Value> {
     (!members.is_empty()).then_some(Value::Object(members))
 }
 
-fn loc(param: &str) -> Value {
+/// Without a parameter it is the body as a whole.
+fn loc(param: Option<&str>) -> Value {
     let part = |part: &str| part.parse::<u64>().map_or_else(|_| Value::from(part), Value::from);
-    std::iter::once(Value::from("body")).chain(param.split('.').map(part)).collect()
+    std::iter::once(Value::from("body"))
+        .chain(param.into_iter().flat_map(|param| param.split('.')).map(part))
+        .collect()
 }
 
 fn pointer(param: &str) -> Value {
