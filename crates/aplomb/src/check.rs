@@ -64,11 +64,7 @@ impl Report {
                 let routes: String = config.routes.iter().map(|route| line(route)).collect();
                 format!("{}: no mistakes\n{routes}", self.file)
             }
-            Err(mistakes) => {
-                let lines: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
-                let count = mistakes.len();
-                format!("{lines}{count} mistake{}\n", if count == 1 { "" } else { "s" })
-            }
+            Err(mistakes) => mistakes.iter().map(|mistake| format!("{mistake}\n")).collect(),
         }
     }
 

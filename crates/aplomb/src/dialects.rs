@@ -1,6 +1,8 @@
 //! The dialects that a command works with: the bundled ones, and a folder of the user's own over them.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::{Error, Read};
 use std::path::Path;
 
 use aplomb_core::{Catalog, spec};
@@ -44,15 +46,16 @@ fn read_folder(folder: &Path) -> Result<Vec<(String, String)>, Vec<Mistake>> {
     if mistakes.is_empty() { Ok(files) } else { Err(mistakes) }
 }
 
-fn unreadable(path: &Path, err: &std::io::Error) -> Mistake {
+fn unreadable(path: &Path, err: &Error) -> Mistake {
     let message = format!("can't be read: {err}");
     Mistake { file: path.display().to_string(), place: None, key: String::new(), message }
 }
 
 fn read_file(path: &Path) -> std::io::Result<String> {
-    let length = std::fs::metadata(path)?.len();
-    if length > LARGEST_FILE {
-        return Err(std::io::Error::other(format!("{length} bytes are no dialect")));
+    let mut text = String::new();
+    File::open(path)?.take(LARGEST_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST_FILE {
+        return Err(Error::other("more than 1 MiB is no dialect"));
     }
-    std::fs::read_to_string(path)
+    Ok(text)
 }

@@ -1,6 +1,7 @@
 //! The URL of an upstream, and how the rest of a caller's path is put behind it.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use http::Uri;
@@ -116,16 +117,28 @@ impl FromStr for Base {
             }
             _ => scheme.default_port(),
         };
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
-        if host.is_empty() {
-            return Err("no host in the URL".to_owned());
-        }
+        let host = host_of(&uri)?;
         let path = uri.path().trim_end_matches('/').to_owned();
         if !path::is_sound(&path) || path.contains("//") {
             return Err("the URL's path has `.`, `..` or empty segments".to_owned());
         }
         Ok(Self { scheme, host, port, path, keeps_own_path: false })
     }
+}
+
+/// The host in lower case, without brackets.
+fn host_of(uri: &Uri) -> Result<String, String> {
+    let host = uri.host().unwrap_or_default();
+    if let Some(inside) = host.strip_prefix('[') {
+        let inside = inside.strip_suffix(']').unwrap_or_default();
+        let address: Ipv6Addr = inside.parse().map_err(|_| "only an IPv6 address stands in brackets")?;
+        return Ok(address.to_string());
+    }
+    let is_name = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    if host.is_empty() || !is_name {
+        return Err("no host in the URL".to_owned());
+    }
+    Ok(host.to_ascii_lowercase())
 }
 
 impl fmt::Display for Base {
@@ -136,6 +149,8 @@ impl fmt::Display for Base {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn base(text: &str) -> Base {
@@ -169,6 +184,10 @@ mod tests {
             "https://host:0",
             "https://host:",
             "https://ho st",
+            "https://{region}.host",
+            "https://host:443:80",
+            "https://[::1",
+            "https://[host]",
             "https://host/a/../b",
             "https://host/a//b",
             "https://host/%2e%2e/b",
@@ -199,6 +218,15 @@ mod tests {
         assert_eq!(openai.join("/v1"), "/v1");
         assert_eq!(openai.join("/v1beta/chat"), "/v1/v1beta/chat");
         assert_eq!(openai.join(""), "/v1");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_rest_the_joined_path_stays_behind_the_own_one(rest in "[/a-z.]{0,20}", keeps: bool) {
+            let base = Base { keeps_own_path: keeps, ..base("https://host/v1") };
+            let joined = base.join(&rest);
+            prop_assert!(joined == "/v1" || joined.starts_with("/v1/"), "{joined}");
+        }
     }
 
     #[test]

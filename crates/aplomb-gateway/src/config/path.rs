@@ -63,7 +63,46 @@ impl Segment {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What the most eager reader makes of a path: decoded, backslashes turned, parameters cut off.
+    fn as_read_by_others(path: &str) -> String {
+        let hex = |digits: &str| u8::from_str_radix(digits, 16).ok().map(char::from);
+        let mut decoded = String::new();
+        let mut rest = path;
+        while let Some(first) = rest.chars().next() {
+            match (first, rest.get(1..3).and_then(hex)) {
+                ('%', Some(char)) => {
+                    decoded.push(char);
+                    rest = &rest[3..];
+                }
+                _ => {
+                    decoded.push(first);
+                    rest = &rest[first.len_utf8()..];
+                }
+            }
+        }
+        decoded.replace('\\', "/")
+    }
+
+    proptest! {
+        #[test]
+        fn no_sound_path_has_a_dot_segment_for_anybody(path in "(/|\\.|%2e|%2E|%2f|%5c|;|a|%|2|e){0,12}") {
+            let read = as_read_by_others(&path);
+            let climbs = read.split('/').any(|segment| {
+                let name = segment.split(';').next().unwrap_or_default();
+                name == "." || name == ".."
+            });
+            prop_assert_eq!(is_sound(&path), !climbs && !path.contains("%5c"), "{}", path);
+        }
+
+        #[test]
+        fn any_text_can_be_judged(path in ".*") {
+            is_sound(&path);
+        }
+    }
 
     #[test]
     fn ordinary_paths_are_sound() {

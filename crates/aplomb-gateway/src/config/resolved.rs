@@ -42,7 +42,10 @@ impl Config {
             let Some(base_url) = &dialect.base_url else { continue };
             match base_url.parse::<Base>() {
                 Ok(url) => upstreams.push(passing_through(&dialect.name, url, Some(dialect))),
-                Err(told) => mistakes.push(on_command_line(&format!("base_url of `{}`", dialect.name), told)),
+                Err(message) => {
+                    let file = format!("{}.toml", dialect.name);
+                    mistakes.push(Mistake { file, place: None, key: "base_url".to_owned(), message });
+                }
             }
         }
         let routes = upstreams
@@ -66,7 +69,11 @@ impl Config {
         match single.upstream.parse::<Base>() {
             Ok(url) if mistakes.is_empty() => {
                 let dialect = dialect.or_else(|| at_host(catalog, &url.host));
-                let upstream = passing_through("upstream", url, dialect);
+                let upstream = passing_through(
+                    &dialect.map_or_else(|| url.host.clone(), |known| known.name.clone()),
+                    url,
+                    dialect,
+                );
                 let mut route = Route::new("/", Arc::clone(&upstream));
                 if let Some(answer) = answer {
                     route.answer = Some(answer.name.clone());

@@ -61,6 +61,16 @@ pub fn size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A size as a person would write it: in the largest unit of which it is a whole number.
+pub fn show_size(bytes: u64) -> String {
+    const UNITS: [(&str, u32); 5] = [("PiB", 50), ("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let fits = |(_, power): &&(&str, u32)| bytes > 0 && bytes.trailing_zeros() >= *power;
+    match UNITS.iter().find(fits) {
+        Some((unit, power)) => format!("{}{unit}", bytes >> power),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 /// The decimal number at the beginning, and what follows.
 fn number(text: &str) -> Option<(f64, &str)> {
     let length = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -97,6 +107,12 @@ mod tests {
         for text in ["366d", "99999999999999999999999999h", &format!("{}s", "9".repeat(400))] {
             assert!(duration(text).unwrap_err().contains("more than a year"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_size_is_shown_as_it_would_be_written() {
+        let sizes = [0, 1000, 1024, 1536, 512 << 20, 1 << 50];
+        assert_eq!(sizes.map(show_size), ["0 bytes", "1000 bytes", "1KiB", "1536 bytes", "512MiB", "1PiB"]);
     }
 
     #[test]

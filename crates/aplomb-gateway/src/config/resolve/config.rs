@@ -1,10 +1,12 @@
 //! The whole configuration from its file.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use crate::config::resolve::Resolver;
 use crate::config::written::{Page, WrittenFile};
-use crate::config::{Config, Mistake, Routes, Surroundings};
+use crate::config::{Config, Mistake, Routes, Surroundings, units};
 
 /// A configuration file is read whole; what is larger than this is another file.
 const LARGEST_FILE: u64 = 4 << 20;
@@ -38,12 +40,15 @@ impl Config {
     }
 }
 
+/// The bound is on what is read, not on what the file says of itself: a pipe or a device says nothing.
 fn read(path: &Path) -> Result<String, String> {
-    let length = std::fs::metadata(path).map_err(|err| format!("can't be read: {err}"))?.len();
-    if length > LARGEST_FILE {
-        return Err(format!("has {length} bytes; that is no configuration"));
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|err| format!("can't be read: {err}"))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(format!("has more than {}; that is no configuration", units::show_size(LARGEST_FILE)));
     }
-    let bytes = std::fs::read(path).map_err(|err| format!("can't be read: {err}"))?;
     String::from_utf8(bytes)
         .map_err(|err| format!("is not UTF-8 text from byte {} on", err.utf8_error().valid_up_to()))
 }
@@ -63,8 +68,24 @@ mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use crate::config::given::{PLAIN, read, told};
-    use crate::config::{Credential, Disclose, Repeat, Server, SharedQuota, Timeouts, Trail};
+    use crate::config::{Credential, Disclose, Repeat, SAMPLE, Server, SharedQuota, Timeouts, Trail};
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_fall(text in ".*") {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn no_broken_sample_makes_the_reader_fall(cut in 0..SAMPLE.len(), skip in 0..40_usize, put in "[\\[\\]{}=\"'#\na0.,]{0,4}") {
+            let cut = SAMPLE.floor_char_boundary(cut);
+            let after = SAMPLE.floor_char_boundary((cut + skip).min(SAMPLE.len()));
+            let _ = read(&format!("{}{put}{}", &SAMPLE[..cut], &SAMPLE[after..]));
+        }
+    }
 
     #[test]
     fn what_is_not_said_has_its_default() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use aplomb_core::Dialect;
 
 use crate::config::written::{At, Page};
-use crate::config::{Surroundings, resolved};
+use crate::config::{Surroundings, resolved, units};
 
 /// The page for mistakes and the world outside of the file.
 #[derive(Clone, Copy)]
@@ -41,7 +41,8 @@ impl<'a> Resolver<'a> {
             return default.min(usize::try_from(memory).unwrap_or(usize::MAX));
         };
         if size.value > memory {
-            self.page.note(&size.spot, format!("more than `memory` of [server], which is {memory} bytes"));
+            let told = format!("more than `memory` of [server], which is {}", units::show_size(memory));
+            self.page.note(&size.spot, told);
         }
         usize::try_from(size.value).unwrap_or(usize::MAX)
     }

@@ -11,7 +11,7 @@ const MOST: usize = 100;
 pub(crate) struct Page<'p> {
     file: &'p str,
     text: &'p str,
-    noted: RefCell<Vec<(usize, Mistake)>>,
+    noted: RefCell<Vec<(Spot, String)>>,
 }
 
 /// Where something stands in the file, and under which key.
@@ -45,13 +45,7 @@ impl<'p> Page<'p> {
 
     /// Notes a mistake.
     pub(crate) fn note(&self, spot: &Spot, message: impl Into<String>) {
-        let mistake = Mistake {
-            file: self.file.to_owned(),
-            place: Some(self.place(spot)),
-            key: spot.key.clone(),
-            message: message.into(),
-        };
-        self.noted.borrow_mut().push((spot.byte, mistake));
+        self.noted.borrow_mut().push((spot.clone(), message.into()));
     }
 
     /// Whether nothing is wrong.
@@ -61,10 +55,17 @@ impl<'p> Page<'p> {
 
     /// What is wrong, in the order of the file.
     pub(crate) fn into_mistakes(self) -> Vec<Mistake> {
-        let mut noted = self.noted.into_inner();
-        noted.sort_by_key(|(byte, _)| *byte);
+        let mut noted = self.noted.take();
+        noted.sort_by_key(|(spot, _)| spot.byte);
         let more = noted.len().saturating_sub(MOST);
-        let mut mistakes: Vec<_> = noted.into_iter().take(MOST).map(|(_, mistake)| mistake).collect();
+        // Lines are counted for those that are told only: a file of garbage has a mistake every few bytes.
+        let told = noted.into_iter().take(MOST).map(|(spot, message)| Mistake {
+            file: self.file.to_owned(),
+            place: Some(self.place(&spot)),
+            key: spot.key,
+            message,
+        });
+        let mut mistakes: Vec<_> = told.collect();
         if more > 0 {
             let message = format!("{more} more mistakes are not shown");
             mistakes.push(Mistake { file: self.file.to_owned(), place: None, key: String::new(), message });

@@ -82,7 +82,8 @@ pub(super) fn bytes<'p>(bounds: RangeInclusive<u64>) -> impl FnOnce(&'p DeValue<
         if bounds.contains(&bytes) {
             return Ok(bytes);
         }
-        Err(format!("expected a size from {} to {} bytes", bounds.start(), bounds.end()))
+        let (least, most) = (units::show_size(*bounds.start()), units::show_size(*bounds.end()));
+        Err(format!("expected a size from {least} to {most}"))
     }
 }
 
