@@ -19,7 +19,7 @@ pub struct Base {
     pub port: u16,
     /// What stands before every path, without a slash at the end; empty for none.
     pub path: String,
-    /// Whether a rest that already begins with `path` is taken to include it; see [`Base::join`].
+    /// Whether `path` is the one that the SDKs of this API have in their own default; see [`Base::join`].
     pub keeps_own_path: bool,
 }
 
@@ -71,14 +71,14 @@ impl Base {
     ///
     /// An SDK's default base URL may have a path (`https://api.openai.com/v1`), and a person who changes only the
     /// origin keeps it: both `/openai/v1/chat/completions` and `/openai/chat/completions` mean
-    /// `/v1/chat/completions`. Where `keeps_own_path` says that this is such a path, it isn't doubled.
+    /// `/v1/chat/completions`. So what ends this path and begins the rest isn't doubled if it has a version in it,
+    /// such as `v1`, or if it is the whole path and `keeps_own_path` says that callers may keep it.
     /// Slashes at the beginning of the rest become one, so that no rest can be read as a host.
     pub fn join(&self, rest: &str) -> String {
         let rest = rest.trim_start_matches('/');
-        let mut joined = String::with_capacity(self.path.len() + rest.len() + 1);
-        if !(self.keeps_own_path && self.begins(rest)) {
-            joined.push_str(&self.path);
-        }
+        let own = &self.path[..self.path.len() - self.overlap(rest)];
+        let mut joined = String::with_capacity(own.len() + rest.len() + 1);
+        joined.push_str(own);
         if !rest.is_empty() || joined.is_empty() {
             joined.push('/');
         }
@@ -86,10 +86,22 @@ impl Base {
         joined
     }
 
-    fn begins(&self, rest: &str) -> bool {
-        let own = self.path.trim_start_matches('/');
-        rest.strip_prefix(own).is_some_and(|after| after.is_empty() || after.starts_with('/'))
+    /// How much of the end of this path the rest begins with, in bytes.
+    fn overlap(&self, rest: &str) -> usize {
+        let mut starts = self.path.match_indices('/').map(|(start, _)| start);
+        let doubled = |start: &usize| {
+            let end = &self.path[start + 1..];
+            let begins =
+                rest.strip_prefix(end).is_some_and(|after| after.is_empty() || after.starts_with('/'));
+            begins && (end.split('/').any(is_version) || (*start == 0 && self.keeps_own_path))
+        };
+        starts.find(doubled).map_or(0, |start| self.path.len() - start)
     }
+}
+
+/// `v1`, `v1beta`, `v2.1`: what no path has twice in a row.
+fn is_version(segment: &str) -> bool {
+    segment.strip_prefix('v').is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 impl FromStr for Base {
@@ -211,13 +223,31 @@ mod tests {
     }
 
     #[test]
-    fn an_own_path_that_callers_keep_is_not_doubled() {
-        let openai = Base { keeps_own_path: true, ..base("https://api.openai.com/v1") };
+    fn a_version_that_callers_keep_is_not_doubled() {
+        let openai = base("https://api.openai.com/v1");
         assert_eq!(openai.join("/v1/chat/completions"), "/v1/chat/completions");
         assert_eq!(openai.join("/chat/completions"), "/v1/chat/completions");
         assert_eq!(openai.join("/v1"), "/v1");
         assert_eq!(openai.join("/v1beta/chat"), "/v1/v1beta/chat");
         assert_eq!(openai.join(""), "/v1");
+    }
+
+    #[test]
+    fn a_fallback_below_another_path_takes_the_same_rest() {
+        let groq = base("https://api.groq.com/openai/v1");
+        for rest in ["/chat/completions", "/v1/chat/completions", "/openai/v1/chat/completions"] {
+            assert_eq!(groq.join(rest), "/openai/v1/chat/completions");
+        }
+    }
+
+    #[test]
+    fn a_path_without_a_version_is_kept_only_where_the_sdks_have_it() {
+        let own = Base { keeps_own_path: true, ..base("https://host/api") };
+        assert_eq!(own.join("/api/x"), "/api/x");
+        assert_eq!(own.join("/apix"), "/api/apix");
+        assert_eq!(base("https://host/api").join("/api/x"), "/api/api/x");
+        let deep = Base { keeps_own_path: true, ..base("https://host/a/b") };
+        assert_eq!(deep.join("/b/x"), "/a/b/b/x");
     }
 
     proptest! {
