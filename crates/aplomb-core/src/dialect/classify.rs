@@ -114,7 +114,8 @@ fn refined(kind: Kind, catalog: &Catalog, case: &Case<'_>) -> Verdict {
             Kind::PayloadTooLarge,
             Kind::PaymentRequired,
         ],
-        Kind::Internal => &[Kind::Overloaded],
+        Kind::Validation => &[Kind::ContextLength, Kind::ContentBlocked, Kind::PayloadTooLarge],
+        Kind::Internal | Kind::Unavailable => &[Kind::Overloaded],
         _ => &[],
     };
     by_sign(catalog, case).filter(|sign| finer.contains(&sign.kind)).unwrap_or_else(|| Verdict::of(kind))

@@ -218,6 +218,7 @@ impl<'a> Decoder<'a> {
         let mut tokens: Vec<&str> =
             [&facts.code, &facts.type_].into_iter().flatten().map(String::as_str).collect();
         tokens.extend(reasons);
+        tokens.extend(facts.message.as_deref().filter(|message| is_word(message)));
         let case = Case {
             status,
             facts: &facts,
@@ -360,6 +361,11 @@ fn captured(text: &str) -> Vec<(Option<String>, String)> {
             Item::Stray(text) => Some((None, String::from_utf8_lossy(text).into_owned())),
         })
         .collect()
+}
+
+/// A message that is one word names what happened as a code would.
+fn is_word(message: &str) -> bool {
+    message.len() <= 60 && !message.contains(char::is_whitespace)
 }
 
 fn choices(json: &Value) -> impl Iterator<Item = &Value> {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde_json::{Map, Value};
+
 use crate::dialect::{Evidence, Facts};
 use crate::failure::Limit;
 use crate::header::{self, rate_limit, reset, retry_after, retry_after_ms};
@@ -71,8 +73,23 @@ pub(super) fn wait(
 ) -> Option<Duration> {
     from_headers(evidence)
         .or(facts.wait)
+        .or_else(|| from_details(&facts.details))
         .or_else(|| texts.iter().find_map(|text| header::text::parse(text, evidence.now)))
         .or_else(|| from_limits(limits))
+}
+
+/// A wait beside the message that no template names.
+fn from_details(details: &Map<String, Value>) -> Option<Duration> {
+    let number = |value: &Value| match value {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text.clone()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    let find = |names: &[&str]| names.iter().find_map(|name| details.get(*name).and_then(number));
+    let millis = || find(&["retry_after_ms", "retryAfterMs"]).and_then(|text| retry_after_ms::parse(&text));
+    find(&["retry_after", "retry_after_seconds", "retryAfter", "retryAfterSeconds", "retry_after_s"])
+        .and_then(|text| header::duration::parse(&text))
+        .or_else(millis)
 }
 
 fn from_headers(evidence: &Evidence<'_>) -> Option<Duration> {
