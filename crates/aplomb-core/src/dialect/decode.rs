@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::dialect::body::{self, Shape};
 use crate::dialect::classify::{self, Case, Verdict};
+use crate::dialect::inside::says_something;
 use crate::dialect::{Evidence, Facts, detect, facts, waits};
 use crate::failure::{Failure, Limit};
 use crate::kind::Kind;
@@ -189,7 +190,7 @@ impl<'a> Decoder<'a> {
         let is_result = || {
             let members =
                 self.catalog.dialects().flat_map(|dialect| &dialect.endpoints).flat_map(|end| &end.result);
-            members.into_iter().any(|member| object.get(member).is_some_and(|value| !is_empty(value)))
+            members.into_iter().any(|member| object.get(member).is_some_and(says_something))
         };
         failed
             || blocked
@@ -375,14 +376,6 @@ fn choices(json: &Value) -> impl Iterator<Item = &Value> {
 fn is_error_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name == "error" || name.ends_with(".failed") || name.ends_with(".error")
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => false,
-    }
 }
 
 /// The status that counts: an error's own one inside a 200, a page's own one inside a 500, else the answer's.

@@ -17,8 +17,14 @@ mod classify;
 mod detect;
 mod waits;
 
+mod inside;
+pub use inside::{is_result, may_hold_error};
+
 mod decode;
 pub use decode::{Decoded, decode};
+
+mod speaks;
+pub use speaks::speaks;
 
 mod render;
 pub use render::{Rendered, RenderedEvent, render, render_event, render_status};

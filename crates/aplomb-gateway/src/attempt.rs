@@ -1,0 +1,264 @@
+//! One attempt: the request sent once, and its answer judged before anything of it is delivered.
+
+use std::time::SystemTime;
+
+use aplomb_core::policy::Sent;
+use aplomb_core::spec::{Endpoint, NativeErrors};
+use aplomb_core::{Dialect, Evidence, Failure as CoreFailure, Fault, Headers, Kind, decode};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode, header};
+
+use crate::collect::{self, Collected};
+use crate::forward;
+use crate::guard::{self, Opened};
+use crate::net::{Body, Patience, SendError, Stage, UpstreamBody};
+use crate::problem::Original;
+use crate::reply::Reply;
+use crate::setup::Target;
+use crate::stage::plan::Plan;
+use crate::worker::Worker;
+
+/// What an attempt brought.
+pub enum Outcome {
+    /// The answer that was asked for.
+    Answer(Box<Reply>),
+    /// Anything else; nothing was delivered.
+    Failed(Box<Failure>),
+}
+
+/// An attempt that failed.
+pub struct Failure {
+    /// What it means.
+    pub failure: CoreFailure,
+    /// How far it came.
+    pub sent: Sent,
+    /// The upstream said nothing in time.
+    pub silent: bool,
+    /// The status of the answer, if one came.
+    pub status: Option<u16>,
+    /// The answer as it came, if it is whole.
+    pub original: Option<Original>,
+    /// The dialect that the answer turned out to speak.
+    pub dialect: Option<&'static Dialect>,
+}
+
+/// Sends the request to a target, and judges the answer.
+pub async fn run(worker: &Worker, plan: &mut Plan, target: &Target) -> Outcome {
+    let timeouts = &target.upstream.timeouts;
+    let headers = if plan.wants_stream { timeouts.first_event } else { timeouts.headers };
+    let request = forward::request(plan, target);
+    let patience = Patience { connect: timeouts.connect, headers };
+    match worker.pool(target).send(&target.origin, request, patience).await {
+        Ok(answer) => judge(worker, plan, target, answer).await,
+        Err(error) => Outcome::Failed(Box::new(unsent(&error, plan))),
+    }
+}
+
+/// No answer: whose fault it is, and whether the upstream may have acted.
+fn unsent(error: &SendError, plan: &Plan) -> Failure {
+    let (kind, fault) = match error.stage() {
+        Stage::Silent | Stage::ConnectTimeout => (Kind::GatewayTimeout, Fault::Network),
+        Stage::Request => (Kind::Cancelled, Fault::Caller),
+        _ => (Kind::BadGateway, Fault::Network),
+    };
+    let sent = match error.never_sent() {
+        true => Sent::Never,
+        false if plan.safe => Sent::Refused,
+        false => Sent::Unknown,
+    };
+    Failure {
+        failure: CoreFailure::new(kind).fault(fault).message(error.to_string()),
+        sent,
+        silent: error.stage() == Stage::Silent,
+        status: None,
+        original: None,
+        dialect: None,
+    }
+}
+
+async fn judge(worker: &Worker, plan: &Plan, target: &Target, answer: Response<UpstreamBody>) -> Outcome {
+    let (mut parts, body) = answer.into_parts();
+    forward::strip_answer(&mut parts.headers);
+    let status = parts.status;
+    if status.as_u16() >= 400 {
+        return refused(plan, target, status, parts.headers, body).await;
+    }
+    if status == StatusCode::PARTIAL_CONTENT && !plan.received.headers.contains_key(header::RANGE) {
+        let failure = lost("the upstream answered a part of what was asked for as a whole");
+        return failed(plan, failure, Some(status));
+    }
+    let endpoint = plan.endpoint(target);
+    match handling(plan, endpoint, status, &parts.headers) {
+        Handling::Pass => pass(plan, Response::from_parts(parts, Body::from(body))),
+        Handling::Hold => {
+            let bound = target.upstream.hold_bytes;
+            match collect::until_whole(worker, body, bound, target.upstream.timeouts.idle).await {
+                Collected::Whole(bytes) => whole(plan, target, endpoint, parts, bytes),
+                Collected::Flows(body) => pass(plan, Response::from_parts(parts, body)),
+                Collected::Broken { silent, .. } => broken_off(plan, status, silent),
+            }
+        }
+        Handling::Watch => match guard::open(plan, target, endpoint, body).await {
+            Opened::Healthy { body, end } => {
+                let mut reply = reply(plan, Response::from_parts(parts, body));
+                reply.end = Some(end);
+                Outcome::Answer(Box::new(reply))
+            }
+            Opened::Failed { failure, silent } => {
+                let mut failure = Failure { silent, ..judged(plan, failure, Some(status)) };
+                failure.dialect = target.dialect;
+                Outcome::Failed(Box::new(failure))
+            }
+        },
+    }
+}
+
+/// How an answer that is no error status is taken.
+enum Handling {
+    /// As it comes.
+    Pass,
+    /// Kept until it is whole, within bounds.
+    Hold,
+    /// As a stream of events.
+    Watch,
+}
+
+fn handling(plan: &Plan, endpoint: Option<&Endpoint>, status: StatusCode, headers: &HeaderMap) -> Handling {
+    let bodiless = plan.received.method == Method::HEAD
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT)
+        || !status.is_success();
+    if bodiless || headers.contains_key(header::CONTENT_ENCODING) {
+        return Handling::Pass;
+    }
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let is = |kind: &str| content_type.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
+    if is("text/event-stream") {
+        return Handling::Watch;
+    }
+    let json = is("application/json") || content_type.contains("+json");
+    let streams_otherwise = plan.wants_stream && endpoint.is_some_and(|endpoint| endpoint.stream.is_some()) && !json;
+    if streams_otherwise || !(json || is("text/")) { Handling::Pass } else { Handling::Hold }
+}
+
+fn reply(plan: &Plan, response: Response<Body>) -> Reply {
+    Reply { response, sent_once: plan.received.body.kept().is_none(), end: None, native: None }
+}
+
+fn pass(plan: &Plan, response: Response<Body>) -> Outcome {
+    Outcome::Answer(Box::new(reply(plan, response)))
+}
+
+/// An answer that is whole: the one asked for, or an error inside a 200.
+fn whole(
+    plan: &Plan,
+    target: &Target,
+    endpoint: Option<&'static Endpoint>,
+    parts: http::response::Parts,
+    body: Bytes,
+) -> Outcome {
+    let inside = error_inside(plan, target, endpoint, &parts.headers, &body);
+    let native = target.dialect.is_some_and(|dialect| dialect.errors_in_200 == NativeErrors::Native);
+    match inside {
+        Some(found) if !native => {
+            let mut failure = judged(plan, found.failure, Some(parts.status));
+            failure.dialect = Some(found.dialect);
+            Outcome::Failed(Box::new(failure))
+        }
+        found => {
+            let mut reply = reply(plan, Response::from_parts(parts, Body::full(body)));
+            reply.native = found.map(|found| found.failure);
+            Outcome::Answer(Box::new(reply))
+        }
+    }
+}
+
+struct Inside {
+    failure: CoreFailure,
+    dialect: &'static Dialect,
+}
+
+/// An error in a body that came with a 200. A body without the words of one costs no parse.
+fn error_inside(
+    plan: &Plan,
+    target: &Target,
+    endpoint: Option<&Endpoint>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Option<Inside> {
+    if !aplomb_core::dialect::may_hold_error(body) {
+        return None;
+    }
+    let listed = forward::listed(headers);
+    let evidence = evidence(Some(200), &listed, body, target);
+    let results = endpoint.map(|endpoint| endpoint.result.as_slice()).unwrap_or_default();
+    if aplomb_core::dialect::is_result(results, body) {
+        return None;
+    }
+    let decoded = decode(plan.setup().catalog, target.dialect, &evidence);
+    let mut failure = decoded.failure?;
+    failure.status = failure.status.filter(|status| *status >= 400);
+    if failure.kind == Kind::Unknown && failure.status.is_none() {
+        failure.kind = Kind::BadGateway;
+    }
+    Some(Inside { failure, dialect: decoded.dialect })
+}
+
+/// An error status: read, decoded, and kept as it came.
+async fn refused(
+    plan: &Plan,
+    target: &Target,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: UpstreamBody,
+) -> Outcome {
+    let (body, complete) = match plan.received.method == Method::HEAD {
+        true => (Bytes::new(), true),
+        false => collect::error_body(body, target.upstream.timeouts.idle).await,
+    };
+    let listed = forward::listed(&headers);
+    let decoded = decode(plan.setup().catalog, target.dialect, &evidence(Some(status.as_u16()), &listed, &body, target));
+    let failure = decoded.failure.unwrap_or_else(|| CoreFailure::new(Kind::Unknown));
+    let known = target.dialect.or_else(|| decoded.speaks.then_some(decoded.dialect));
+    let mut failed = judged(plan, failure, Some(status));
+    failed.sent = Sent::classify(&failed.failure, !body.is_empty(), plan.safe);
+    failed.dialect = known;
+    failed.original = complete.then_some(Original { status, headers, body });
+    Outcome::Failed(Box::new(failed))
+}
+
+fn evidence<'a>(
+    status: Option<u16>,
+    headers: &'a [(&'a str, &'a str)],
+    body: &'a [u8],
+    target: &'a Target,
+) -> Evidence<'a> {
+    let host = Some(target.upstream.url.host.as_str());
+    Evidence { status, headers: Headers(headers), body, host, now: SystemTime::now() }
+}
+
+fn broken_off(plan: &Plan, status: StatusCode, silent: bool) -> Outcome {
+    let failure = match silent {
+        true => CoreFailure::new(Kind::GatewayTimeout)
+            .fault(Fault::Network)
+            .message("the upstream stopped in the middle of its answer"),
+        false => lost("the upstream's answer was cut before its end"),
+    };
+    let mut outcome = judged(plan, failure, Some(status));
+    outcome.silent = silent;
+    Outcome::Failed(Box::new(outcome))
+}
+
+fn failed(plan: &Plan, failure: CoreFailure, status: Option<StatusCode>) -> Outcome {
+    Outcome::Failed(Box::new(judged(plan, failure, status)))
+}
+
+fn lost(message: &str) -> CoreFailure {
+    CoreFailure::new(Kind::BadGateway).fault(Fault::Network).message(message)
+}
+
+/// A failure of an answer that came: whether the upstream may have acted is told by the failure itself.
+fn judged(plan: &Plan, failure: CoreFailure, status: Option<StatusCode>) -> Failure {
+    let sent = Sent::classify(&failure, failure.fault != Fault::Network, plan.safe);
+    let status = status.map(|status| status.as_u16());
+    Failure { failure, sent, silent: false, status, original: None, dialect: None }
+}

@@ -1,0 +1,152 @@
+//! Collecting: an answer kept until it is whole, so that a cut can be repaired unseen, within bounds of size and time.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
+use crate::net::{Body, BodyError, BodyFault, UpstreamBody};
+use crate::worker::{Hold, Worker};
+
+/// How long an answer that is being kept may pause before it flows instead.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The most of an error's body that is read.
+const ERROR_BODY: usize = 1 << 20;
+
+/// What became of an answer that was to be kept.
+pub enum Collected {
+    /// All of it.
+    Whole(Bytes),
+    /// Too large or too slow to be kept: what came so far, then the rest as it comes.
+    Flows(Body),
+    /// It ended before its end.
+    Broken {
+        /// Nothing came for too long, rather than a cut.
+        silent: bool,
+    },
+}
+
+/// Keeps an answer until it is whole, up to `bound` bytes or a pause of a quarter of a second.
+pub async fn until_whole(worker: &Worker, mut body: UpstreamBody, bound: usize, idle: Duration) -> Collected {
+    if body.size_hint().lower() > bound as u64 {
+        return Collected::Flows(Body::from(body));
+    }
+    let mut kept = Kept::default();
+    loop {
+        let frame = match timeout(PAUSE, body.frame()).await {
+            Ok(frame) => frame,
+            // A pause before the first byte is the upstream's thinking: there is nothing yet that could flow.
+            Err(_pause) if kept.length == 0 => match timeout(idle, body.frame()).await {
+                Ok(frame) => frame,
+                Err(_idle) => return Collected::Broken { silent: true },
+            },
+            Err(_pause) => return Collected::Flows(kept.flow(body)),
+        };
+        match frame {
+            None => return Collected::Whole(kept.join()),
+            Some(Err(error)) => return Collected::Broken { silent: error.fault() == BodyFault::Silent },
+            Some(Ok(frame)) => {
+                let Ok(data) = frame.into_data() else { continue };
+                if !kept.push(worker, data, bound) {
+                    return Collected::Flows(kept.flow(body));
+                }
+                if body.is_end_stream() {
+                    return Collected::Whole(kept.join());
+                }
+            }
+        }
+    }
+}
+
+/// Reads an error's body: what came of it, and whether that is all.
+pub async fn error_body(mut body: UpstreamBody, idle: Duration) -> (Bytes, bool) {
+    let mut kept = Kept::default();
+    loop {
+        if body.is_end_stream() {
+            return (kept.join(), true);
+        }
+        match timeout(idle, body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                let Ok(data) = frame.into_data() else { continue };
+                kept.length += data.len();
+                kept.pieces.push_back(data);
+                if kept.length > ERROR_BODY {
+                    return (kept.join(), false);
+                }
+            }
+            Ok(None) => return (kept.join(), true),
+            Ok(Some(Err(_))) | Err(_) => return (kept.join(), false),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Kept {
+    pieces: VecDeque<Bytes>,
+    length: usize,
+    holds: Vec<Hold>,
+}
+
+impl Kept {
+    /// Whether there is room for more.
+    fn push(&mut self, worker: &Worker, data: Bytes, bound: usize) -> bool {
+        self.length += data.len();
+        let memory = worker.shared().setup_memory();
+        let hold = worker.shared().hold(data.len(), memory);
+        self.pieces.push_back(data);
+        let fits = hold.is_some();
+        self.holds.extend(hold);
+        fits && self.length <= bound
+    }
+
+    fn join(mut self) -> Bytes {
+        if self.pieces.len() == 1 {
+            return self.pieces.pop_front().unwrap_or_default();
+        }
+        let mut all = BytesMut::with_capacity(self.length);
+        for piece in self.pieces {
+            all.extend_from_slice(&piece);
+        }
+        all.freeze()
+    }
+
+    fn flow(self, rest: UpstreamBody) -> Body {
+        Body::stream(Resumed { first: self.pieces, rest })
+    }
+}
+
+/// What was kept, then the rest as it comes.
+struct Resumed {
+    first: VecDeque<Bytes>,
+    rest: UpstreamBody,
+}
+
+impl http_body::Body for Resumed {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(piece) = self.first.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        Pin::new(&mut self.rest).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let first: u64 = self.first.iter().map(|piece| piece.len() as u64).sum();
+        match self.rest.size_hint().exact() {
+            Some(rest) => SizeHint::with_exact(first + rest),
+            None => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Forwarding: what of a caller's request goes upstream, and what of an answer comes back.
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Request};
+
+use crate::config::{Credential, Scheme};
+use crate::model;
+use crate::net::Body;
+use crate::setup::{Setup, Target};
+use crate::stage::plan::Plan;
+
+/// The request as this target is to see it.
+pub fn request(plan: &mut Plan, target: &Target) -> Request<Body> {
+    let received = &mut plan.received;
+    let mut headers = received.headers.clone();
+    let mut query = received.query.clone();
+    if !matches!(target.upstream.credential, Credential::Caller) {
+        strip_credentials(&received.setup, &mut headers);
+        query = query.map(|query| without_credentials(&received.setup, &query));
+    }
+    if let Some(key) = target.upstream.credential.ours() {
+        headers.insert(key.header.clone(), key.value.clone());
+    }
+    // A public API has no business with our callers' addresses; a service of ours behind plain HTTP does.
+    if target.upstream.url.scheme == Scheme::Http {
+        received.proxies.write(&mut headers, &received.from);
+    }
+    let mut path = target.upstream.url.join(&received.rest).into_owned();
+    let body = match (received.body.kept().cloned(), &target.model) {
+        (Some(body), Some(model)) => {
+            match target.dialect.and_then(|dialect| dialect.model.as_ref()) {
+                Some(place) => {
+                    let renamed = model::rename(place, &path, &body, model);
+                    path = renamed.path;
+                    Body::full(renamed.body)
+                }
+                None => Body::full(body),
+            }
+        }
+        (Some(body), None) => Body::full(body),
+        (None, _) => received.body.take(),
+    };
+    if let Some(query) = query.filter(|query| !query.is_empty()) {
+        path.push('?');
+        path.push_str(&query);
+    }
+    let mut request = Request::new(body);
+    *request.method_mut() = received.method.clone();
+    *request.uri_mut() = path.parse().unwrap_or_else(|_| http::Uri::from_static("/"));
+    *request.headers_mut() = headers;
+    request
+}
+
+/// Removes every header by which some API takes credentials.
+fn strip_credentials(setup: &Setup, headers: &mut HeaderMap) {
+    for name in &setup.credential_headers {
+        headers.remove(name);
+    }
+}
+
+/// A query without the parameters by which some API takes credentials.
+fn without_credentials(setup: &Setup, query: &str) -> String {
+    let is_credential = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        setup.credential_params.iter().any(|param| param.eq_ignore_ascii_case(name))
+    };
+    query.split('&').filter(|pair| !is_credential(pair)).collect::<Vec<_>>().join("&")
+}
+
+/// Removes from an answer what is between the upstream and us, and what only we may say.
+pub fn strip_answer(headers: &mut HeaderMap) {
+    crate::net::strip_answer(headers);
+    let ours: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("aplomb-")).cloned().collect();
+    for name in ours {
+        headers.remove(name);
+    }
+}
+
+/// Names and values as text, for the core; values that are no text say nothing.
+pub fn listed(headers: &HeaderMap) -> Vec<(&str, &str)> {
+    headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect()
+}
+
+/// The headers of an upstream's failure that stay true when its body is told anew.
+pub fn kept_when_rendered(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    const STAY: [HeaderName; 5] =
+        [header::DATE, header::WWW_AUTHENTICATE, header::ALLOW, header::VIA, HeaderName::from_static("cf-ray")];
+    headers.iter().filter(|(name, _)| STAY.contains(name))
+}

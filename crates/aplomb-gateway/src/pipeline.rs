@@ -1,0 +1,58 @@
+//! The life of a request. Read this first.
+//!
+//! ```text
+//! receive → authenticate → admit → validate → deduplicate → reserve → plan → dispatch ⟲ → respond → settle
+//! ```
+//!
+//! Each stage takes what the one before gave and gives the next; no stage calls another.
+//! `dispatch` holds the only loop, `respond` is the only place that turns a failure into bytes, and `settle` tells
+//! what happened.
+//! Stages that this version doesn't have yet pass everything on: their places are marked in [`run`].
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::browser;
+use crate::net::{Body, ConnInfo};
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::setup::Setup;
+use crate::stage::{dispatch, plan, receive, respond, settle};
+use crate::trail::Trail;
+use crate::worker::Worker;
+
+/// Answers one request. Whatever happens, the caller gets exactly one well-formed answer.
+pub async fn answer(worker: Worker, raw: Request<Incoming>, from: ConnInfo) -> Response<Body> {
+    let began = Instant::now();
+    let setup = worker.shared().setup();
+    let greeting = receive::greet(&worker, &setup, &raw);
+    let trail = Trail::new(greeting.id.clone(), began, format!("{} {}", raw.method(), raw.uri().path()));
+    let mut watch = settle::Watch::new(worker.clone(), trail);
+    let outcome = run(&worker, &setup, raw, from, &greeting, watch.trail()).await;
+    let reply = respond::reply(&setup, &greeting, outcome, watch.trail());
+    settle::finish(watch, reply)
+}
+
+async fn run(
+    worker: &Worker,
+    setup: &Arc<Setup>,
+    raw: Request<Incoming>,
+    from: ConnInfo,
+    greeting: &receive::Greeting,
+    trail: &mut Trail,
+) -> Result<Reply, Problem> {
+    if let Some(reply) = browser::preflight(greeting, &raw) {
+        return Ok(reply);
+    }
+    let received = receive::read(worker, setup, raw, from, greeting, trail).await?;
+    // authenticate: whose key is it, and what may it do?
+    // admit: do the caller's rates allow it?
+    // validate: is it what the route's schema asks for?
+    // deduplicate: was it seen before?
+    // reserve: can it be paid?
+    let plan = plan::choose(received)?;
+    dispatch::send(worker, plan, trail).await
+}

@@ -1,0 +1,54 @@
+//! Redaction: whatever looks like a secret becomes `[redacted]` before it reaches a log or a caller.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Key-like words: known prefixes, bearer tokens, key parameters, and long runs of random-looking letters.
+static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?i)\b(?:bearer|token|basic)\s+[a-z0-9._~+/=-]{8,}",
+        r"|\b(?:sk|pk|rk|gsk|xai|key|pplx|csk|hf|r8|ghp|gho|ghs|github_pat|mxb|AIza|ya29|whsec)[-_][a-z0-9._-]{6,}",
+        r"|\bAIza[a-z0-9_-]{20,}|\bAKIA[A-Z0-9]{12,}|\beyJ[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]*)?",
+        r"|\b(?:api[-_]?key|key|token|secret|password|access_token|signature)=[^&\s]{4,}",
+        r"|\b[a-f0-9]{32,}\b|\b[a-z0-9]{40,}\b",
+    ))
+    .expect("the pattern is tested")
+});
+
+/// The same text without secrets. Text without any is not copied.
+pub fn redact(text: &str) -> Cow<'_, str> {
+    if text.len() < 8 {
+        return Cow::Borrowed(text);
+    }
+    SECRETS.replace_all(text, "[redacted]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_secret_goes() {
+        for secret in [
+            "Bearer abcdefgh12345678",
+            "sk-proj-abcdef123456",
+            "gsk_abcdef123456",
+            "AIzaSyA1234567890abcdefghij",
+            "eyJhbGciOi.eyJzdWIiOiIx.sig",
+            "key=abcd1234",
+            "0123456789abcdef0123456789abcdef",
+        ] {
+            let text = format!("before {secret} after");
+            assert_eq!(redact(&text), "before [redacted] after", "{secret}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_stays() {
+        for text in ["Rate limit reached for model llama-3.3-70b-versatile", "req_019dd6a1-1111-7222-8333-444455556666", "short"] {
+            assert_eq!(redact(text), text);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The setup that a request begins with and keeps: the configuration, with everything found in it that routing needs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aplomb_core::{Catalog, Dialect};
+use http::{HeaderName, Uri};
+
+use crate::config::{Config, Hop, NoRoute, Route, Upstream};
+use crate::net::{Origin, OriginError, Trust, TrustError};
+
+/// A configuration, resolved against dialects and origins; replaced as a whole at a reload.
+#[derive(Debug)]
+pub struct Setup {
+    /// What was configured.
+    pub config: Config,
+    /// All dialects.
+    pub catalog: &'static Catalog,
+    /// Every header that carries a credential in some dialect.
+    pub credential_headers: Vec<HeaderName>,
+    /// Every query parameter that does.
+    pub credential_params: Vec<&'static str>,
+    routes: HashMap<String, Arc<Way>>,
+}
+
+/// A route with its upstreams resolved.
+#[derive(Debug)]
+pub struct Way {
+    /// As configured.
+    pub route: Arc<Route>,
+    /// Whom to ask, in order.
+    pub targets: Vec<Target>,
+    /// The dialect of failures, when the route or its upstream names one.
+    pub answer: Option<&'static Dialect>,
+}
+
+/// One upstream of a route.
+#[derive(Debug)]
+pub struct Target {
+    /// As configured.
+    pub upstream: Arc<Upstream>,
+    /// Where it is.
+    pub origin: Origin,
+    /// What it speaks, when that is known.
+    pub dialect: Option<&'static Dialect>,
+    /// The model to name instead of the caller's.
+    pub model: Option<String>,
+    /// How many tokens fit, if declared.
+    pub context: Option<u64>,
+}
+
+/// Why a configuration can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// An upstream's URL.
+    #[error("upstream `{name}`: {source}")]
+    Origin {
+        /// The upstream's name.
+        name: String,
+        /// What is wrong with its URL.
+        source: OriginError,
+    },
+    /// An upstream's extra certificate authorities.
+    #[error("upstream `{name}`: {source}")]
+    Trust {
+        /// The upstream's name.
+        name: String,
+        /// What is wrong with the file.
+        source: TrustError,
+    },
+}
+
+impl Setup {
+    /// Resolves a configuration.
+    ///
+    /// # Errors
+    /// The first upstream that can't be reached as it is configured.
+    pub fn new(config: Config, catalog: &'static Catalog) -> Result<Self, SetupError> {
+        let mut routes = HashMap::new();
+        for route in config.routes.iter() {
+            let targets = route.hops().map(|hop| target(hop, catalog)).collect::<Result<Vec<_>, _>>()?;
+            let answer = route.answer.as_deref().and_then(|name| catalog.get(name));
+            let way = Way { route: Arc::clone(route), targets, answer };
+            routes.insert(route.path.clone(), Arc::new(way));
+        }
+        let auths = || catalog.dialects().filter_map(|dialect| dialect.auth.as_ref());
+        let mut credential_headers: Vec<HeaderName> =
+            auths().filter_map(|auth| auth.header.parse().ok()).collect();
+        credential_headers.extend([http::header::AUTHORIZATION, http::header::COOKIE, http::header::PROXY_AUTHORIZATION]);
+        credential_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        credential_headers.dedup();
+        let mut credential_params: Vec<&'static str> = auths().filter_map(|auth| auth.query.as_deref()).collect();
+        credential_params.push("key");
+        credential_params.sort_unstable();
+        credential_params.dedup();
+        Ok(Self { config, catalog, credential_headers, credential_params, routes })
+    }
+
+    /// The route of a path, and what lies behind its prefix.
+    ///
+    /// # Errors
+    /// No route, or a path that is refused.
+    pub fn find<'p>(&self, path: &'p str) -> Result<(&Arc<Way>, &'p str), NoRoute> {
+        let found = self.config.routes.find(path)?;
+        let way = self.routes.get(&found.route.path).ok_or(NoRoute::Unknown)?;
+        Ok((way, found.rest))
+    }
+}
+
+fn target(hop: Hop<'_>, catalog: &'static Catalog) -> Result<Target, SetupError> {
+    let upstream = Arc::clone(hop.upstream);
+    let url: Uri = upstream.url.origin().parse().map_err(|_| SetupError::Origin {
+        name: upstream.name.clone(),
+        source: OriginError::Host,
+    })?;
+    let origin = Origin::of(&url).map_err(|source| SetupError::Origin { name: upstream.name.clone(), source })?;
+    if let Some(file) = &upstream.ca {
+        // Read once more by every worker's pool; here only to refuse a bad file before anything is served.
+        Trust::with_file(file).map_err(|source| SetupError::Trust { name: upstream.name.clone(), source })?;
+    }
+    let dialect = upstream.dialect.as_deref().and_then(|name| catalog.get(name));
+    Ok(Target { upstream, origin, dialect, model: hop.model.map(str::to_owned), context: hop.context })
+}

@@ -1,0 +1,95 @@
+//! Plan: whom to ask in which order, and what is known about the request that decides about repeating it.
+
+use std::sync::Arc;
+
+use aplomb_core::policy::{RepeatFacts, RepeatRule, Repeatable, is_idempotent, is_safe};
+use aplomb_core::spec::{Endpoint, StreamWhen};
+use aplomb_core::{Catalog, Dialect};
+
+use crate::config::Repeat;
+use crate::model;
+use crate::problem::Problem;
+use crate::setup::{Setup, Target, Way};
+use crate::stage::receive::Received;
+
+/// What is to be done.
+pub struct Plan {
+    /// The request.
+    pub received: Received,
+    /// The caller asks for a stream.
+    pub wants_stream: bool,
+    /// Whether it may be sent again although it may have been acted on, for each target.
+    pub repeatable: Vec<Repeatable>,
+    /// The method changes nothing.
+    pub safe: bool,
+}
+
+impl Plan {
+    /// The setup that the request began with.
+    pub fn setup(&self) -> &Arc<Setup> {
+        &self.received.setup
+    }
+
+    /// The route with its targets.
+    pub fn way(&self) -> &Arc<Way> {
+        &self.received.way
+    }
+
+    /// The dialect of what a target says; of one whose dialect isn't known, what any edge may say.
+    pub fn spoken(&self, target: &Target) -> &'static Dialect {
+        let catalog: &'static Catalog = self.setup().catalog;
+        let edge = || catalog.get("edge").or_else(|| catalog.dialects().next());
+        target.dialect.or_else(edge).expect("the catalogue is never empty")
+    }
+
+    /// The dialect in which the caller hears of failures.
+    pub fn answer_dialect(&self, upstream: Option<&'static Dialect>) -> &'static Dialect {
+        let catalog: &'static Catalog = self.setup().catalog;
+        let plain = || catalog.get("problem").or_else(|| catalog.dialects().next());
+        let own = self.received.answer.or(self.way().answer).or(upstream);
+        own.or_else(plain).expect("the catalogue is never empty")
+    }
+
+    /// The endpoint that the request names at a target, when its dialect knows it.
+    pub fn endpoint(&self, target: &Target) -> Option<&'static Endpoint> {
+        target.dialect?.endpoint(self.received.method.as_str(), &self.received.rest)
+    }
+}
+
+/// Chooses whom to ask.
+///
+/// # Errors
+/// None yet: every route has an upstream. The place is for lanes that refuse at once.
+pub fn choose(received: Received) -> Result<Plan, Problem> {
+    let method = received.method.as_str();
+    let repeatable = received.way.targets.iter().map(|target| repeatable(&received, target)).collect();
+    let first = received.way.targets.first().and_then(|target| target.dialect);
+    let endpoint = first.and_then(|dialect| dialect.endpoint(method, &received.rest));
+    let wants_stream = match endpoint.and_then(|endpoint| endpoint.stream_when.as_ref()) {
+        Some(StreamWhen::Path) => true,
+        Some(StreamWhen::Member(path)) => model::is_true(received.body.kept(), path),
+        None => received.accepts_events,
+    };
+    let safe = is_safe(method);
+    Ok(Plan { wants_stream, repeatable, safe, received })
+}
+
+fn repeatable(received: &Received, target: &Target) -> Repeatable {
+    let method = received.method.as_str();
+    let rule = match received.way.route.retry.repeat {
+        Repeat::Auto => RepeatRule::Auto,
+        Repeat::Always => RepeatRule::Always,
+        Repeat::Never => RepeatRule::Never,
+    };
+    let endpoint = target.dialect.and_then(|dialect| dialect.endpoint(method, &received.rest));
+    let key = target
+        .dialect
+        .and_then(|dialect| dialect.idempotency_header.as_deref())
+        .is_some_and(|name| received.headers.contains_key(name));
+    let facts = RepeatFacts {
+        idempotent: is_idempotent(method),
+        endpoint: endpoint.is_some_and(|endpoint| endpoint.repeatable),
+        key,
+    };
+    Repeatable::new(rule, facts)
+}

@@ -1,0 +1,320 @@
+//! Receive: whether the request can be read, whom it is for, and everything about it that later stages need.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aplomb_core::policy::deadline;
+use aplomb_core::{Dialect, Failure, Kind};
+use bytes::Bytes;
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use hyper::body::Incoming;
+
+use crate::browser;
+use crate::config::NoRoute;
+use crate::net::{self, Body, BodyFault, ConnInfo, Kept, TrustedProxies};
+use crate::problem::Problem;
+use crate::setup::{Setup, Way};
+use crate::trail::Trail;
+use crate::worker::{Hold, Worker};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is known before anything can go wrong: enough to answer a request that can't be read.
+#[derive(Debug)]
+pub struct Greeting {
+    /// The caller's own request id if it is sane, else ours.
+    pub id: String,
+    /// The dialect asked for, or the one whose credential header was used.
+    pub answer: Option<&'static Dialect>,
+    /// The origin that the answer is for, when a browser may read it.
+    pub origin: Option<HeaderValue>,
+    /// `HEAD`: no answer has a body.
+    pub head: bool,
+}
+
+/// A request that can be read and has a route.
+pub struct Received {
+    /// The setup that it began with.
+    pub setup: Arc<Setup>,
+    /// Its route.
+    pub way: Arc<Way>,
+    /// Its method.
+    pub method: Method,
+    /// Its path behind the route's prefix.
+    pub rest: String,
+    /// Its query.
+    pub query: Option<String>,
+    /// Its headers, ready to be sent upstream but for credentials.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: RequestBody,
+    /// Its id.
+    pub id: String,
+    /// The dialect that it asks failures in, whatever the route says.
+    pub answer: Option<&'static Dialect>,
+    /// How long the caller waits, counted from the request's arrival.
+    pub patience: Option<Duration>,
+    /// It takes server-sent events.
+    pub accepts_events: bool,
+    /// Whose word about addresses counts.
+    pub proxies: Arc<TrustedProxies>,
+    /// Where it came from.
+    pub from: ConnInfo,
+    /// Its share of the memory for held bodies.
+    pub hold: Option<Hold>,
+}
+
+/// A request's body, as often as it can be sent.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// Kept whole.
+    Whole(Bytes),
+    /// Too large to be kept: it can be sent once.
+    Once(Option<Body>),
+}
+
+impl RequestBody {
+    /// The body, when it is kept.
+    pub fn kept(&self) -> Option<&Bytes> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::Once(_) => None,
+        }
+    }
+
+    /// The body to send; one that can be sent once is empty from then on.
+    pub fn take(&mut self) -> Body {
+        match self {
+            Self::Whole(bytes) => Body::full(bytes.clone()),
+            Self::Once(body) => body.take().unwrap_or_default(),
+        }
+    }
+}
+
+/// Looks at a request from outside.
+pub fn greet(worker: &Worker, setup: &Setup, raw: &Request<Incoming>) -> Greeting {
+    let headers = raw.headers();
+    let own = headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_sane(id));
+    Greeting {
+        id: own.map_or_else(|| worker.new_id(), str::to_owned),
+        answer: wants_problem(setup, headers).or_else(|| by_credential(setup, headers)),
+        origin: browser::allowed_origin(&setup.config.server, headers),
+        head: raw.method() == Method::HEAD,
+    }
+}
+
+/// An id that can stand in headers and logs: 1 to 128 of letters, digits and `._:-`.
+fn is_sane(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
+}
+
+fn wants_problem(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect> {
+    let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
+    accept.contains("application/problem+json").then(|| setup.catalog.get("problem")).flatten()
+}
+
+/// The dialect whose way of sending credentials the caller used; of several the one of highest rank.
+fn by_credential(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect> {
+    let uses = |dialect: &&Dialect| {
+        dialect.auth.as_ref().is_some_and(|auth| {
+            headers.get(&auth.header).is_some_and(|value| value.as_bytes().starts_with(auth.prefix.as_bytes()))
+        })
+    };
+    let catalog: &'static aplomb_core::Catalog = setup.catalog;
+    catalog.dialects().filter(uses).max_by_key(|dialect| dialect.detect.rank)
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// What can't be read, has no route, may not come from where it comes from, or is too large.
+pub async fn read(
+    worker: &Worker,
+    setup: &Arc<Setup>,
+    raw: Request<Incoming>,
+    from: ConnInfo,
+    greeting: &Greeting,
+    trail: &mut Trail,
+) -> Result<Received, Problem> {
+    let told = |problem: Problem| problem.answer_in(greeting.answer);
+    let (parts, incoming) = raw.into_parts();
+    let server = &setup.config.server;
+    browser::check(server, &parts).map_err(told)?;
+    refuse_unfit(worker, setup, &parts).map_err(told)?;
+    let (way, rest) = setup.find(parts.uri.path()).map_err(|why| told(no_route(why, parts.uri.path())))?;
+    trail.route = Some(way.route.path.clone());
+    let asked = wants_problem(setup, &parts.headers);
+    let told = |problem: Problem| problem.answer_in(asked.or(way.answer).or(greeting.answer));
+    let (rest, query) = (rest.to_owned(), parts.uri.query().map(str::to_owned));
+    let way = Arc::clone(way);
+    let patience = patience(&parts.headers);
+    let accepts_events = accepts_events(&parts.headers);
+    let mut headers = parts.headers;
+    prepare(&mut headers, &greeting.id);
+    worker.via().mark(&mut headers, parts.version).map_err(|_| told(came_back()))?;
+    let (body, hold) = keep(worker, setup, &way, incoming).await.map_err(told)?;
+    Ok(Received {
+        setup: Arc::clone(setup),
+        way,
+        method: parts.method,
+        rest,
+        query,
+        headers,
+        body,
+        id: greeting.id.clone(),
+        answer: asked,
+        patience,
+        accepts_events,
+        proxies: worker.proxies(),
+        from,
+        hold,
+    })
+}
+
+/// What can be refused by its head alone.
+fn refuse_unfit(worker: &Worker, setup: &Setup, parts: &http::request::Parts) -> Result<(), Problem> {
+    let server = &setup.config.server;
+    if worker.shared().draining.load(std::sync::atomic::Ordering::Relaxed) {
+        return Err(busy("the gateway is about to stop; send the request again"));
+    }
+    if worker.shared().held.load(std::sync::atomic::Ordering::Relaxed) > server.memory {
+        return Err(busy("the gateway's memory for requests is full; send the request again in a moment"));
+    }
+    if parts.uri.path_and_query().is_some_and(|path| path.as_str().len() > server.max_url) {
+        let message = format!("the URL is longer than {} bytes", server.max_url);
+        return Err(Problem::refused(Kind::InvalidRequest, &message).status(StatusCode::URI_TOO_LONG));
+    }
+    if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+        let message = format!("the method {} is not served here", parts.method);
+        return Err(Problem::refused(Kind::MethodNotAllowed, &message));
+    }
+    if parts.headers.contains_key(header::UPGRADE) && is_upgrade(&parts.headers) {
+        let message = "WebSocket and other upgrades are not supported by this gateway; \
+                       use the API's HTTP endpoints, or connect to it directly";
+        return Err(Problem::refused(Kind::NotImplemented, message));
+    }
+    Ok(())
+}
+
+fn busy(message: &str) -> Problem {
+    let failure = Failure::new(Kind::Unavailable)
+        .fault(aplomb_core::Fault::Gateway)
+        .message(message)
+        .wait(Duration::from_secs(1));
+    Problem { should_retry: true, ..Problem::local(failure) }
+}
+
+/// Only a request that insists on it; `upgrade: h2c` and its like may be ignored (RFC 9110, 7.8).
+fn is_upgrade(headers: &HeaderMap) -> bool {
+    let is = |name: &HeaderName, word: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
+    };
+    is(&header::UPGRADE, "websocket") && is(&header::CONNECTION, "upgrade")
+}
+
+fn no_route(why: NoRoute, path: &str) -> Problem {
+    let path: String = path.chars().take(200).collect();
+    match why {
+        NoRoute::Unknown => Problem::refused(Kind::NotFound, &format!("no route is configured for {path}")),
+        NoRoute::Unsound => {
+            Problem::refused(Kind::InvalidRequest, "the path holds segments such as `..`, which are not followed here")
+        }
+    }
+}
+
+fn came_back() -> Problem {
+    let failure = Failure::new(Kind::BadGateway)
+        .fault(aplomb_core::Fault::Gateway)
+        .message("the request came back to this gateway: a route leads to the gateway itself")
+        .not_retryable(aplomb_core::Advice::GiveUp);
+    Problem::local(failure).status(StatusCode::LOOP_DETECTED)
+}
+
+/// Makes the headers fit to be sent upstream.
+fn prepare(headers: &mut HeaderMap, id: &str) {
+    net::strip_request(headers);
+    let ours: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("aplomb-")).cloned().collect();
+    for name in ours {
+        headers.remove(name);
+    }
+    headers.remove(header::HOST);
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+fn patience(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    deadline::patience(text("x-stainless-read-timeout"), text("grpc-timeout"))
+}
+
+fn accepts_events(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.contains("text/event-stream"))
+}
+
+async fn keep(
+    worker: &Worker,
+    setup: &Setup,
+    way: &Way,
+    incoming: Incoming,
+) -> Result<(RequestBody, Option<Hold>), Problem> {
+    use http_body::Body as _;
+    let server = &setup.config.server;
+    if incoming.is_end_stream() {
+        return Ok((RequestBody::Whole(Bytes::new()), None));
+    }
+    if server.max_body.is_some_and(|most| incoming.size_hint().lower() > most) {
+        return Err(Problem::refused(Kind::PayloadTooLarge, "the request's body is larger than this gateway takes"));
+    }
+    match net::keep(incoming, way.route.replay_bytes, server.body_timeout).await {
+        Ok(Kept::Whole(bytes)) => {
+            let hold = worker.shared().hold(bytes.len(), u64::MAX);
+            Ok((RequestBody::Whole(bytes), hold))
+        }
+        Ok(Kept::Streaming(body)) => Ok((RequestBody::Once(Some(body)), None)),
+        Err(error) if error.fault() == BodyFault::Silent => {
+            let failure = Failure::new(Kind::Timeout)
+                .fault(aplomb_core::Fault::Caller)
+                .message("the rest of the request's body did not come in time");
+            Err(Problem { should_retry: true, ..Problem::local(failure) })
+        }
+        Err(error) => Err(Problem::refused(Kind::InvalidRequest, &format!("the request's body can't be read: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sane_ids_are_kept() {
+        for sane in ["a", "req_1.2:3-4", &"x".repeat(128)] {
+            assert!(is_sane(sane), "{sane}");
+        }
+        for odd in ["", "a b", "a\"b", "ü", &"x".repeat(129)] {
+            assert!(!is_sane(odd), "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_upgrade_must_be_meant() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        assert!(!is_upgrade(&headers));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive, Upgrade"));
+        assert!(is_upgrade(&headers));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("h2c"));
+        assert!(!is_upgrade(&headers));
+    }
+}

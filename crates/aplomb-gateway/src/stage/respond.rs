@@ -1,0 +1,183 @@
+//! Respond: the only place that turns a failure into bytes, and puts the gateway's own headers on every answer.
+
+use std::time::SystemTime;
+
+use aplomb_core::dialect::speaks;
+use aplomb_core::header::{retry_after, retry_after_ms};
+use aplomb_core::{Dialect, Failure, render};
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+use crate::browser;
+use crate::config::{Disclose, Trail as TrailPlace};
+use crate::forward;
+use crate::net::Body;
+use crate::problem::{Original, Problem};
+use crate::reply::Reply;
+use crate::setup::Setup;
+use crate::stage::receive::Greeting;
+use crate::trail::Trail;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("aplomb-request-id");
+const ATTEMPTS: HeaderName = HeaderName::from_static("aplomb-attempts");
+const KIND: HeaderName = HeaderName::from_static("aplomb-kind");
+const FAULT: HeaderName = HeaderName::from_static("aplomb-fault");
+const OUTCOME: HeaderName = HeaderName::from_static("aplomb-outcome");
+const TRAIL: HeaderName = HeaderName::from_static("aplomb-trail");
+const REPLAY: HeaderName = HeaderName::from_static("aplomb-replay");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+/// An answer that is ready to leave, with what there is to tell about it.
+pub struct Told {
+    /// The answer.
+    pub response: Response<Body>,
+    /// The failure that it tells of, if it does.
+    pub failure: Option<Failure>,
+    /// How a live stream ends.
+    pub end: Option<std::rc::Rc<crate::guard::StreamEnd>>,
+}
+
+/// Makes the answer.
+pub fn reply(setup: &Setup, greeting: &Greeting, outcome: Result<Reply, Problem>, trail: &Trail) -> Told {
+    let mut told = match outcome {
+        Ok(reply) => passed(reply),
+        Err(problem) => failed(setup, greeting, problem, trail),
+    };
+    let headers = told.response.headers_mut();
+    put(headers, REQUEST_ID, &greeting.id);
+    headers.insert(ATTEMPTS, HeaderValue::from(trail.attempts.len()));
+    if let Some(origin) = &greeting.origin {
+        browser::allow(headers, origin);
+    }
+    told
+}
+
+fn passed(reply: Reply) -> Told {
+    let Reply { mut response, sent_once, native, end, .. } = reply;
+    let headers = response.headers_mut();
+    if sent_once {
+        headers.insert(REPLAY, HeaderValue::from_static("no; body too large to keep"));
+    }
+    if let Some(failure) = &native {
+        name_kind(headers, failure);
+    }
+    Told { response, failure: native, end }
+}
+
+fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -> Told {
+    let Problem { failure, answer, should_retry, outcome_unknown, original, disclose, .. } = problem;
+    let dialect = answer.unwrap_or_else(|| plain_dialect(setup));
+    let passes = |original: &Original| {
+        dialect.lists(original.status.as_u16()) && speaks(dialect, &failure, &original.body)
+    };
+    let mut response = match original {
+        Some(original) if problem.trail == TrailPlace::Headers && passes(&original) => as_it_came(original),
+        original => {
+            let mut response = rendered(dialect, &failure, greeting, problem.status, problem.trail, trail);
+            if let Some(original) = original {
+                let kept = forward::kept_when_rendered(&original.headers);
+                response.headers_mut().extend(kept.map(|(name, value)| (name.clone(), value.clone())));
+            }
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    for (name, value) in &problem.headers {
+        headers.insert(name, value.clone());
+    }
+    name_kind(headers, &failure);
+    headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should_retry { "true" } else { "false" }));
+    headers.remove(header::RETRY_AFTER);
+    headers.remove(RETRY_AFTER_MS);
+    if let Some(wait) = failure.wait.filter(|_| failure.retryable) {
+        put(headers, header::RETRY_AFTER, &retry_after::write(wait));
+        put(headers, RETRY_AFTER_MS, &retry_after_ms::write(wait));
+    }
+    if outcome_unknown {
+        headers.insert(OUTCOME, HeaderValue::from_static("unknown"));
+    }
+    if disclose == Disclose::Full && trail.attempts.len() > 1 {
+        put(headers, TRAIL, &trail.line());
+    }
+    if greeting.head {
+        *response.body_mut() = Body::empty();
+    }
+    Told { response, failure: Some(failure), end: None }
+}
+
+/// The dialect of callers who gave no sign of theirs.
+fn plain_dialect(setup: &Setup) -> &'static Dialect {
+    let catalog: &'static aplomb_core::Catalog = setup.catalog;
+    catalog.get("problem").or_else(|| catalog.dialects().next()).expect("the catalogue is never empty")
+}
+
+fn as_it_came(original: Original) -> Response<Body> {
+    let mut response = Response::new(Body::full(original.body));
+    *response.status_mut() = original.status;
+    *response.headers_mut() = original.headers;
+    response
+}
+
+fn rendered(
+    dialect: &Dialect,
+    failure: &Failure,
+    greeting: &Greeting,
+    status: Option<StatusCode>,
+    place: TrailPlace,
+    trail: &Trail,
+) -> Response<Body> {
+    let rendered = render(dialect, failure, Some(&greeting.id), SystemTime::now());
+    let body = match place {
+        TrailPlace::Headers => rendered.body,
+        TrailPlace::Body => with_trail(rendered.body, failure, greeting, trail),
+    };
+    let mut response = Response::new(Body::full(body));
+    let own = StatusCode::from_u16(rendered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = status.filter(|status| !dialect.closed || dialect.lists(status.as_u16())).unwrap_or(own);
+    for (name, value) in rendered.headers {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// The extra top-level member `aplomb`; a body that is no object stays as it is.
+fn with_trail(body: Vec<u8>, failure: &Failure, greeting: &Greeting, trail: &Trail) -> Vec<u8> {
+    let Ok(serde_json::Value::Object(mut members)) = serde_json::from_slice(&body) else { return body };
+    let attempts: Vec<_> = trail
+        .attempts
+        .iter()
+        .map(|attempt| {
+            serde_json::json!({
+                "upstream": attempt.upstream,
+                "began_ms": attempt.began.as_millis(),
+                "took_ms": attempt.took.as_millis(),
+                "status": attempt.status,
+                "kind": attempt.failure.as_ref().map(|failure| failure.kind.as_str()),
+            })
+        })
+        .collect();
+    let member = serde_json::json!({
+        "request_id": greeting.id,
+        "kind": failure.kind.as_str(),
+        "fault": failure.fault.as_str(),
+        "advice": failure.advice.as_str(),
+        "retryable": failure.retryable,
+        "attempts": attempts,
+    });
+    members.insert("aplomb".to_owned(), member);
+    serde_json::to_vec(&members).unwrap_or(body)
+}
+
+fn name_kind(headers: &mut HeaderMap, failure: &Failure) {
+    headers.insert(KIND, HeaderValue::from_static(failure.kind.as_str()));
+    headers.insert(FAULT, HeaderValue::from_static(failure.fault.as_str()));
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

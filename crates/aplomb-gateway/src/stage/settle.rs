@@ -1,0 +1,125 @@
+//! Settle: what happened is told once, when the answer's last byte is on its way or nobody waits for it any more.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use aplomb_core::{Failure, Kind};
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body as _, Frame, SizeHint};
+
+use crate::guard::StreamEnd;
+use crate::net::{Body, BodyError};
+use crate::observe;
+use crate::stage::respond::Told;
+use crate::trail::Trail;
+use crate::worker::Worker;
+
+/// Watches over one request until its story is told.
+///
+/// Dropped before that, it tells that the caller went away: no other place can see that.
+pub struct Watch {
+    worker: Worker,
+    trail: Option<Trail>,
+}
+
+impl Watch {
+    /// Begins to watch.
+    pub fn new(worker: Worker, trail: Trail) -> Self {
+        worker.shared().in_flight.fetch_add(1, Ordering::Relaxed);
+        Self { worker, trail: Some(trail) }
+    }
+
+    /// The story so far.
+    pub fn trail(&mut self) -> &mut Trail {
+        self.trail.as_mut().expect("the story is taken only when it is told")
+    }
+
+    fn tell(&mut self, end: &End) {
+        if let Some(trail) = self.trail.take() {
+            observe::request(&trail, end);
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.worker.shared().in_flight.fetch_sub(1, Ordering::Relaxed);
+        let gone = End { status: 499, failure: Some(Failure::new(Kind::Cancelled)), bytes: 0, cut: false };
+        self.tell(&gone);
+    }
+}
+
+/// How an answer ended.
+#[derive(Debug)]
+pub struct End {
+    /// The status that the caller saw; 499 when it went away before.
+    pub status: u16,
+    /// What the answer told of.
+    pub failure: Option<Failure>,
+    /// How many bytes of body were handed over.
+    pub bytes: u64,
+    /// The body ended before its end.
+    pub cut: bool,
+}
+
+/// Lets the answer go, and tells its story when it is over.
+pub fn finish(mut watch: Watch, told: Told) -> Response<Body> {
+    let Told { response, failure, end } = told;
+    let status = response.status().as_u16();
+    if let Some(bytes) = response.body().size_hint().exact()
+        && response.body().as_bytes().is_some()
+    {
+        watch.tell(&End { status, failure, bytes, cut: false });
+        return response;
+    }
+    response.map(|body| Body::stream(Watched { body, watch, status, failure, end, bytes: 0 }))
+}
+
+/// A body that is told of when it ends.
+struct Watched {
+    body: Body,
+    watch: Watch,
+    status: u16,
+    failure: Option<Failure>,
+    end: Option<Rc<StreamEnd>>,
+    bytes: u64,
+}
+
+impl Watched {
+    fn over(&mut self, cut: bool) {
+        let in_stream = self.end.as_ref().and_then(|end| end.failure.borrow_mut().take());
+        let failure = self.failure.take().or(in_stream);
+        self.watch.tell(&End { status: self.status, failure, bytes: self.bytes, cut });
+    }
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if self.body.is_end_stream() {
+                    self.over(false);
+                }
+            }
+            Some(Err(_)) => self.over(true),
+            None => self.over(false),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

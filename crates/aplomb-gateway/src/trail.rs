@@ -1,0 +1,70 @@
+//! The trail: what happened to one request, for its headers and its log line.
+
+use std::time::{Duration, Instant};
+
+use aplomb_core::Failure;
+
+/// One request's story so far.
+#[derive(Debug)]
+pub struct Trail {
+    /// The id that is on every answer and every log line.
+    pub id: String,
+    /// When the request arrived.
+    pub began: Instant,
+    /// What was asked: method and path without its query.
+    pub asked: String,
+    /// The route's path, once it is known.
+    pub route: Option<String>,
+    /// The attempts in order.
+    pub attempts: Vec<Attempt>,
+    /// The answer's head is on its way; what comes later is the body's story.
+    pub answered: bool,
+}
+
+/// One request sent upstream.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Whom.
+    pub upstream: String,
+    /// When, counted from the request's arrival.
+    pub began: Duration,
+    /// How long until its head or its failure was known.
+    pub took: Duration,
+    /// The answer's status, when one came.
+    pub status: Option<u16>,
+    /// What went wrong, if something did.
+    pub failure: Option<Failure>,
+}
+
+impl Trail {
+    /// A story that begins now.
+    pub fn new(id: String, began: Instant, asked: String) -> Self {
+        Self { id, began, asked, route: None, attempts: Vec::new(), answered: false }
+    }
+
+    /// The attempts in one line: `groq 429 rate_limit 120ms, backup 200 80ms`.
+    pub fn line(&self) -> String {
+        let one = |attempt: &Attempt| {
+            let status = attempt.status.map(|status| format!(" {status}")).unwrap_or_default();
+            let kind = attempt.failure.as_ref().map(|failure| format!(" {}", failure.kind)).unwrap_or_default();
+            format!("{}{status}{kind} {}ms", attempt.upstream, attempt.took.as_millis())
+        };
+        self.attempts.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aplomb_core::Kind;
+
+    #[test]
+    fn the_line_tells_every_attempt() {
+        let mut trail = Trail::new("req_1".into(), Instant::now(), "POST /".into());
+        let millis = Duration::from_millis;
+        let failure = Some(Failure::new(Kind::RateLimit));
+        trail.attempts.push(Attempt { upstream: "groq".into(), began: millis(0), took: millis(12), status: Some(429), failure });
+        trail.attempts.push(Attempt { upstream: "backup".into(), began: millis(20), took: millis(8), status: Some(200), failure: None });
+        assert_eq!(trail.line(), "groq 429 rate_limit 12ms, backup 200 8ms");
+    }
+}

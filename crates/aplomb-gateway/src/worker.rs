@@ -1,0 +1,162 @@
+//! One thread's share of the gateway: its connection pool, its chance, and the setup that it serves.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+
+use crate::net::{Dial, Pool, PoolSettings, Trust, TrustedProxies, Via};
+use crate::setup::{Setup, Target};
+
+/// What all threads of a process share.
+#[derive(Debug)]
+pub struct Shared {
+    setup: ArcSwap<Setup>,
+    /// No new requests are taken: the process is about to end.
+    pub draining: AtomicBool,
+    /// Requests under way.
+    pub in_flight: AtomicU64,
+    /// Bytes of bodies held for replay or until they are whole.
+    pub held: AtomicU64,
+    via: Via,
+}
+
+impl Shared {
+    /// Begins with this setup.
+    pub fn new(setup: Setup) -> Self {
+        Self {
+            setup: ArcSwap::from_pointee(setup),
+            draining: AtomicBool::new(false),
+            in_flight: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            via: Via::new(uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte))),
+        }
+    }
+
+    /// The setup for a request that begins now.
+    pub fn setup(&self) -> Arc<Setup> {
+        self.setup.load_full()
+    }
+
+    /// Serves another setup from the next request on.
+    pub fn replace(&self, setup: Setup) {
+        self.setup.store(Arc::new(setup));
+    }
+
+    /// How much memory held bodies may take together.
+    pub fn setup_memory(&self) -> u64 {
+        self.setup.load().config.server.memory
+    }
+
+    /// Takes memory for a held body, unless the server's bound would be passed.
+    pub fn hold(self: &Arc<Self>, bytes: usize, bound: u64) -> Option<Hold> {
+        let bytes = bytes as u64;
+        let before = self.held.fetch_add(bytes, Ordering::Relaxed);
+        let hold = Hold { shared: Arc::clone(self), bytes };
+        (before.saturating_add(bytes) <= bound).then_some(hold)
+    }
+}
+
+/// Memory that is counted until it is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    shared: Arc<Shared>,
+    bytes: u64,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.shared.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// One thread's share; clones are the same share.
+#[derive(Clone)]
+pub struct Worker(Rc<Share>);
+
+struct Share {
+    shared: Arc<Shared>,
+    settings: PoolSettings,
+    pool: Pool,
+    /// Pools of upstreams with certificate authorities of their own.
+    trusting: RefCell<HashMap<PathBuf, Pool>>,
+    proxies: Arc<TrustedProxies>,
+    random: Cell<u64>,
+}
+
+impl Worker {
+    /// A worker of this thread.
+    pub fn new(shared: Arc<Shared>, settings: PoolSettings, proxies: Arc<TrustedProxies>) -> Self {
+        let seed = uuid::Uuid::now_v7().as_u64_pair();
+        Self(Rc::new(Share {
+            shared,
+            pool: Pool::new(settings.clone()),
+            settings,
+            trusting: RefCell::default(),
+            proxies,
+            random: Cell::new(seed.0.rotate_left(32) ^ seed.1),
+        }))
+    }
+
+    /// What all threads share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    /// The thread's connections to a target.
+    pub fn pool(&self, target: &Target) -> Pool {
+        let Some(file) = &target.upstream.ca else { return self.0.pool.clone() };
+        if let Some(pool) = self.0.trusting.borrow().get(file) {
+            return pool.clone();
+        }
+        // The file was read when the configuration was; if it is gone since, the system's own authorities remain.
+        let trust = Trust::with_file(file).unwrap_or_else(|_| Trust::system());
+        let dial = Dial { trust: Arc::new(trust), ..self.0.settings.dial.clone() };
+        let pool = Pool::new(PoolSettings { dial, ..self.0.settings.clone() });
+        self.0.trusting.borrow_mut().insert(file.clone(), pool.clone());
+        pool
+    }
+
+    /// Our mark in `via`.
+    pub fn via(&self) -> &Via {
+        &self.0.shared.via
+    }
+
+    /// Whose word about callers' addresses counts.
+    pub fn proxies(&self) -> Arc<TrustedProxies> {
+        Arc::clone(&self.0.proxies)
+    }
+
+    /// Sixty-four random bits: for jitter and ids, not for secrets (splitmix64).
+    pub fn random_bits(&self) -> u64 {
+        let state = self.0.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0.random.set(state);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A random number from `[0, 1)`.
+    pub fn random(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
+        let fraction = (self.random_bits() >> 11) as f64;
+        fraction / (1u64 << 53) as f64
+    }
+
+    /// A new request id: `req_` and a UUIDv7, so that ids sort by time.
+    pub fn new_id(&self) -> String {
+        let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis();
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&self.random_bits().to_le_bytes());
+        random[8..].copy_from_slice(&self.random_bits().to_le_bytes()[..2]);
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+        format!("req_{id}")
+    }
+}
