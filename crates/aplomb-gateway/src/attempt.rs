@@ -19,7 +19,7 @@ use crate::stage::plan::Plan;
 use crate::worker::Worker;
 
 /// What an attempt brought.
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The answer that was asked for.
     Answer(Box<Reply>),
     /// Anything else; nothing was delivered.
@@ -27,23 +27,23 @@ pub enum Outcome {
 }
 
 /// An attempt that failed.
-pub struct Failure {
+pub(crate) struct Failure {
     /// What it means.
-    pub failure: CoreFailure,
+    pub(crate) failure: CoreFailure,
     /// How far it came.
-    pub sent: Sent,
+    pub(crate) sent: Sent,
     /// The upstream said nothing in time.
-    pub silent: bool,
+    pub(crate) silent: bool,
     /// The status of the answer, if one came.
-    pub status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// The answer as it came, if it is whole.
-    pub original: Option<Original>,
+    pub(crate) original: Option<Original>,
     /// The dialect that the answer turned out to speak.
-    pub dialect: Option<&'static Dialect>,
+    pub(crate) dialect: Option<&'static Dialect>,
 }
 
 /// Sends the request to a target, and judges the answer.
-pub async fn run(worker: &Worker, plan: &mut Plan, target: &Target) -> Outcome {
+pub(crate) async fn run(worker: &Worker, plan: &mut Plan, target: &Target) -> Outcome {
     let timeouts = &target.upstream.timeouts;
     let headers = if plan.wants_stream { timeouts.first_event } else { timeouts.headers };
     let request = forward::request(plan, target);
@@ -131,12 +131,14 @@ fn handling(plan: &Plan, endpoint: Option<&Endpoint>, status: StatusCode, header
         return Handling::Pass;
     }
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let is = |kind: &str| content_type.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
+    let is =
+        |kind: &str| content_type.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
     if is("text/event-stream") {
         return Handling::Watch;
     }
     let json = is("application/json") || content_type.contains("+json");
-    let streams_otherwise = plan.wants_stream && endpoint.is_some_and(|endpoint| endpoint.stream.is_some()) && !json;
+    let streams_otherwise =
+        plan.wants_stream && endpoint.is_some_and(|endpoint| endpoint.stream.is_some()) && !json;
     if streams_otherwise || !(json || is("text/")) { Handling::Pass } else { Handling::Hold }
 }
 
@@ -216,7 +218,11 @@ async fn refused(
         false => collect::error_body(body, target.upstream.timeouts.idle).await,
     };
     let listed = forward::listed(&headers);
-    let decoded = decode(plan.setup().catalog, target.dialect, &evidence(Some(status.as_u16()), &listed, &body, target));
+    let decoded = decode(
+        plan.setup().catalog,
+        target.dialect,
+        &evidence(Some(status.as_u16()), &listed, &body, target),
+    );
     let failure = decoded.failure.unwrap_or_else(|| CoreFailure::new(Kind::Unknown));
     let known = target.dialect.or_else(|| decoded.speaks.then_some(decoded.dialect));
     let mut failed = judged(plan, failure, Some(status));

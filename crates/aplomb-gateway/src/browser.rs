@@ -20,7 +20,7 @@ const METHODS: &str = "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS";
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The request's origin, if pages from there may call.
-pub fn allowed_origin(server: &Server, headers: &HeaderMap) -> Option<HeaderValue> {
+pub(crate) fn allowed_origin(server: &Server, headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(header::ORIGIN)?;
     origin.to_str().ok().is_some_and(|text| server.allows_origin(text)).then(|| origin.clone())
 }
@@ -29,7 +29,7 @@ pub fn allowed_origin(server: &Server, headers: &HeaderMap) -> Option<HeaderValu
 ///
 /// # Errors
 /// A permission problem that says what to configure.
-pub fn check(server: &Server, parts: &Parts) -> Result<(), Problem> {
+pub(crate) fn check(server: &Server, parts: &Parts) -> Result<(), Problem> {
     let host = host(parts);
     if server.is_local() && !host.as_deref().is_some_and(is_local_name) {
         return Err(foreign("the gateway listens on this machine only and answers to its own names only"));
@@ -52,7 +52,7 @@ pub fn check(server: &Server, parts: &Parts) -> Result<(), Problem> {
 }
 
 /// The answer to a browser that asks before a call, if pages from there may call.
-pub fn preflight<B>(greeting: &Greeting, raw: &Request<B>) -> Option<Reply> {
+pub(crate) fn preflight<B>(greeting: &Greeting, raw: &Request<B>) -> Option<Reply> {
     let headers = raw.headers();
     greeting.origin.as_ref()?;
     headers.get(header::ACCESS_CONTROL_REQUEST_METHOD).filter(|_| raw.method() == Method::OPTIONS)?;
@@ -70,7 +70,7 @@ pub fn preflight<B>(greeting: &Greeting, raw: &Request<B>) -> Option<Reply> {
 }
 
 /// Lets the page read the answer, whatever it says.
-pub fn allow(headers: &mut HeaderMap, origin: &HeaderValue) {
+pub(crate) fn allow(headers: &mut HeaderMap, origin: &HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
     headers.append(header::VARY, HeaderValue::from_static("origin"));
@@ -129,8 +129,12 @@ mod tests {
         let mut server = Server::default();
         let page = [("host", "localhost:4100"), ("origin", "https://app.example.com")];
         assert_eq!(check_with(&server, &page).unwrap_err().failure.fault, Fault::Policy);
-        assert!(check_with(&server, &[("host", "localhost:4100"), ("sec-fetch-site", "cross-site")]).is_err());
-        assert!(check_with(&server, &[("host", "localhost:4100"), ("origin", "http://localhost:4100")]).is_ok());
+        assert!(
+            check_with(&server, &[("host", "localhost:4100"), ("sec-fetch-site", "cross-site")]).is_err()
+        );
+        assert!(
+            check_with(&server, &[("host", "localhost:4100"), ("origin", "http://localhost:4100")]).is_ok()
+        );
         server.cors = vec!["https://app.example.com".to_owned()];
         assert!(check_with(&server, &page).is_ok());
     }

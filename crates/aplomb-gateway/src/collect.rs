@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 const ERROR_BODY: usize = 1 << 20;
 
 /// What became of an answer that was to be kept.
-pub enum Collected {
+pub(crate) enum Collected {
     /// All of it.
     Whole(Bytes),
     /// Too large or too slow to be kept: what came so far, then the rest as it comes.
@@ -33,7 +33,12 @@ pub enum Collected {
 }
 
 /// Keeps an answer until it is whole, up to `bound` bytes or a pause of a quarter of a second.
-pub async fn until_whole(worker: &Worker, mut body: UpstreamBody, bound: usize, idle: Duration) -> Collected {
+pub(crate) async fn until_whole(
+    worker: &Worker,
+    mut body: UpstreamBody,
+    bound: usize,
+    idle: Duration,
+) -> Collected {
     if body.size_hint().lower() > bound as u64 {
         return Collected::Flows(Body::from(body));
     }
@@ -65,7 +70,7 @@ pub async fn until_whole(worker: &Worker, mut body: UpstreamBody, bound: usize, 
 }
 
 /// Reads an error's body: what came of it, and whether that is all.
-pub async fn error_body(mut body: UpstreamBody, idle: Duration) -> (Bytes, bool) {
+pub(crate) async fn error_body(mut body: UpstreamBody, idle: Duration) -> (Bytes, bool) {
     let mut kept = Kept::default();
     loop {
         if body.is_end_stream() {
@@ -131,7 +136,10 @@ impl http_body::Body for Resumed {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(piece) = self.first.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }

@@ -10,7 +10,7 @@ use crate::setup::{Setup, Target};
 use crate::stage::plan::Plan;
 
 /// The request as this target is to see it.
-pub fn request(plan: &mut Plan, target: &Target) -> Request<Body> {
+pub(crate) fn request(plan: &mut Plan, target: &Target) -> Request<Body> {
     let received = &mut plan.received;
     let mut headers = received.headers.clone();
     let mut query = received.query.clone();
@@ -25,18 +25,16 @@ pub fn request(plan: &mut Plan, target: &Target) -> Request<Body> {
     if target.upstream.url.scheme == Scheme::Http {
         received.proxies.write(&mut headers, &received.from);
     }
-    let mut path = target.upstream.url.join(&received.rest).into_owned();
+    let mut path = target.upstream.url.join(&received.rest);
     let body = match (received.body.kept().cloned(), &target.model) {
-        (Some(body), Some(model)) => {
-            match target.dialect.and_then(|dialect| dialect.model.as_ref()) {
-                Some(place) => {
-                    let renamed = model::rename(place, &path, &body, model);
-                    path = renamed.path;
-                    Body::full(renamed.body)
-                }
-                None => Body::full(body),
+        (Some(body), Some(model)) => match target.dialect.and_then(|dialect| dialect.model.as_ref()) {
+            Some(place) => {
+                let renamed = model::rename(place, &path, &body, model);
+                path = renamed.path;
+                Body::full(renamed.body)
             }
-        }
+            None => Body::full(body),
+        },
         (Some(body), None) => Body::full(body),
         (None, _) => received.body.take(),
     };
@@ -68,7 +66,7 @@ fn without_credentials(setup: &Setup, query: &str) -> String {
 }
 
 /// Removes from an answer what is between the upstream and us, and what only we may say.
-pub fn strip_answer(headers: &mut HeaderMap) {
+pub(crate) fn strip_answer(headers: &mut HeaderMap) {
     crate::net::strip_answer(headers);
     let ours: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with("aplomb-")).cloned().collect();
@@ -78,13 +76,18 @@ pub fn strip_answer(headers: &mut HeaderMap) {
 }
 
 /// Names and values as text, for the core; values that are no text say nothing.
-pub fn listed(headers: &HeaderMap) -> Vec<(&str, &str)> {
+pub(crate) fn listed(headers: &HeaderMap) -> Vec<(&str, &str)> {
     headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect()
 }
 
 /// The headers of an upstream's failure that stay true when its body is told anew.
-pub fn kept_when_rendered(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    const STAY: [HeaderName; 5] =
-        [header::DATE, header::WWW_AUTHENTICATE, header::ALLOW, header::VIA, HeaderName::from_static("cf-ray")];
+pub(crate) fn kept_when_rendered(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    const STAY: [HeaderName; 5] = [
+        header::DATE,
+        header::WWW_AUTHENTICATE,
+        header::ALLOW,
+        header::VIA,
+        HeaderName::from_static("cf-ray"),
+    ];
     headers.iter().filter(|(name, _)| STAY.contains(name))
 }

@@ -12,7 +12,7 @@ use aplomb_core::dialect::{Seen, StreamReader, render_event};
 use aplomb_core::spec::{Endpoint, StreamForm};
 use aplomb_core::{Dialect, Failure, Fault, Kind};
 use bytes::Bytes;
-use http_body::{Body as _, Frame};
+use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::time::{Sleep, sleep, timeout};
 
@@ -23,15 +23,15 @@ use crate::stage::plan::Plan;
 
 /// How a stream ended, for the log: filled by the body while it is delivered.
 #[derive(Debug, Default)]
-pub struct StreamEnd {
+pub(crate) struct StreamEnd {
     /// What went wrong, if something did.
-    pub failure: RefCell<Option<Failure>>,
+    pub(crate) failure: RefCell<Option<Failure>>,
     /// The answer was whole.
-    pub complete: std::cell::Cell<bool>,
+    pub(crate) complete: std::cell::Cell<bool>,
 }
 
 /// A stream after its first event.
-pub enum Opened {
+pub(crate) enum Opened {
     /// It is on its way.
     Healthy {
         /// The events, watched.
@@ -49,7 +49,7 @@ pub enum Opened {
 }
 
 /// Waits for the first whole event of a stream. What fails before it can still be repaired.
-pub async fn open(
+pub(crate) async fn open(
     plan: &Plan,
     target: &Target,
     endpoint: Option<&'static Endpoint>,
@@ -112,7 +112,9 @@ fn form(dialect: &'static Dialect, endpoint: Option<&Endpoint>) -> Option<&'stat
 }
 
 fn silent() -> Failure {
-    Failure::new(Kind::GatewayTimeout).fault(Fault::Network).message("the upstream's stream brought nothing in time")
+    Failure::new(Kind::GatewayTimeout)
+        .fault(Fault::Network)
+        .message("the upstream's stream brought nothing in time")
 }
 
 /// How a failure is told inside the stream.
@@ -137,7 +139,7 @@ impl Teller {
         let answer = plan.answer_dialect(target.dialect);
         let own_endpoint = answer.endpoint(plan.received.method.as_str(), &plan.received.rest);
         let form = own_endpoint
-            .or(endpoint.filter(|_| target.dialect.is_some_and(|dialect| dialect.name == answer.name)))
+            .or_else(|| endpoint.filter(|_| target.dialect.is_some_and(|dialect| dialect.name == answer.name)))
             .and_then(|endpoint| answer.stream(endpoint.stream.as_deref()?))
             .or_else(|| answer.stream(&upstream?.name))
             .or_else(|| answer.streams.first());
@@ -217,7 +219,10 @@ impl http_body::Body for Guard {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             if let Some(piece) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(Frame::data(piece))));

@@ -1,4 +1,33 @@
 //! The gateway: sockets, streams and the story of a request, around the decisions of `aplomb-core`.
+//!
+//! `pipeline` tells the life of a request; begin there.
+
+mod pipeline;
+mod stage;
+
+mod attempt;
+mod browser;
+mod collect;
+mod forward;
+mod guard;
+mod model;
+mod problem;
+mod redact;
+mod reply;
+mod trail;
+
+mod setup;
+pub use setup::SetupError;
+
+mod worker;
+
+mod gateway;
+pub use gateway::{Gateway, Reload, StartError};
+
+mod admin;
+
+pub mod observe;
 
 pub mod config;
+
 pub mod net;

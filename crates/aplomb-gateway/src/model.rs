@@ -6,7 +6,7 @@ use memchr::memmem;
 use serde_json::Value;
 
 /// Whether a member of a JSON body is true. A body that doesn't hold the name at all costs no parse.
-pub fn is_true(body: Option<&Bytes>, path: &Path) -> bool {
+pub(crate) fn is_true(body: Option<&Bytes>, path: &Path) -> bool {
     let (Some(body), Some(name)) = (body, path.parts().last()) else { return false };
     if memmem::find(body, name.as_bytes()).is_none() {
         return false;
@@ -17,15 +17,15 @@ pub fn is_true(body: Option<&Bytes>, path: &Path) -> bool {
 
 /// A request that names another model, as path and body.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Renamed {
+pub(crate) struct Renamed {
     /// The path, changed if the model stands there.
-    pub path: String,
+    pub(crate) path: String,
     /// The body, changed if the model stands there.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// Puts another model where the dialect keeps it. What doesn't name a model stays as it is.
-pub fn rename(place: &ModelPlace, path: &str, body: &Bytes, model: &str) -> Renamed {
+pub(crate) fn rename(place: &ModelPlace, path: &str, body: &Bytes, model: &str) -> Renamed {
     Renamed { path: in_path(place, path, model), body: in_body(place, body, model) }
 }
 
@@ -42,7 +42,9 @@ fn escape(model: &str) -> String {
     let mut out = String::with_capacity(model.len());
     for byte in model.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'@' => out.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'@' => {
+                out.push(char::from(byte))
+            }
             other => out.push_str(&format!("%{other:02X}")),
         }
     }
@@ -113,7 +115,9 @@ mod tests {
 
     #[test]
     fn only_the_models_bytes_change() {
-        let body = Bytes::from_static(b"{ \"x\": 1.50, \"model\" : \"old\",\n \"messages\": [{\"model\": \"inner\"}] }");
+        let body = Bytes::from_static(
+            b"{ \"x\": 1.50, \"model\" : \"old\",\n \"messages\": [{\"model\": \"inner\"}] }",
+        );
         let renamed = rename(openai(), "/v1/chat/completions", &body, "new \"one\"");
         assert_eq!(
             renamed.body,
@@ -124,9 +128,14 @@ mod tests {
 
     #[test]
     fn a_form_field_is_replaced() {
-        let body = Bytes::from_static(b"--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b--\r\n");
+        let body = Bytes::from_static(
+            b"--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b--\r\n",
+        );
         let renamed = rename(openai(), "/v1/audio/transcriptions", &body, "large");
-        assert_eq!(&renamed.body[..], b"--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nlarge\r\n--b--\r\n");
+        assert_eq!(
+            &renamed.body[..],
+            b"--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nlarge\r\n--b--\r\n"
+        );
     }
 
     #[test]
@@ -140,6 +149,11 @@ mod tests {
         let path = Path::parse("/stream").unwrap();
         let is = |text: &'static str| is_true(Some(&Bytes::from_static(text.as_bytes())), &path);
         assert!(is(r#"{"stream": true}"#));
-        assert!(!is(r#"{"stream": false}"#) && !is(r#"{"prompt": "stream"}"#) && !is("{") && !is_true(None, &path));
+        assert!(
+            !is(r#"{"stream": false}"#)
+                && !is(r#"{"prompt": "stream"}"#)
+                && !is("{")
+                && !is_true(None, &path)
+        );
     }
 }

@@ -24,13 +24,15 @@ pub fn start(log: Log, filter: Option<&str>) {
         LogLevel::Debug => "debug",
         LogLevel::Trace => "trace",
     };
-    let filter = filter.and_then(|filter| EnvFilter::try_new(filter).ok()).unwrap_or_else(|| EnvFilter::new(level));
+    let filter =
+        filter.and_then(|filter| EnvFilter::try_new(filter).ok()).unwrap_or_else(|| EnvFilter::new(level));
     let human = match log.format {
         LogFormat::Human => true,
         LogFormat::Json => false,
         LogFormat::Auto => std::io::stderr().is_terminal(),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A second start in one process, as tests make it, keeps the first one's log.
     let _already_started = if human {
         builder.with_ansi(std::io::stderr().is_terminal()).try_init()
@@ -40,7 +42,7 @@ pub fn start(log: Log, filter: Option<&str>) {
 }
 
 /// The line of one request.
-pub fn request(trail: &Trail, end: &End) {
+pub(crate) fn request(trail: &Trail, end: &End) {
     let level = match &end.failure {
         Some(failure) if matches!(failure.fault, Fault::Gateway) => Level::ERROR,
         Some(_) => Level::WARN,
@@ -48,8 +50,16 @@ pub fn request(trail: &Trail, end: &End) {
         None => Level::INFO,
     };
     match level {
-        Level::ERROR => line(trail, end, |fields| tracing::error!(target: "aplomb::request", id = fields.id, asked = fields.asked, route = fields.route, status = fields.status, ms = fields.ms, bytes = fields.bytes, attempts = fields.attempts, kind = fields.kind, fault = fields.fault, trail = fields.trail, error = fields.error, "failed")),
-        Level::WARN => line(trail, end, |fields| tracing::warn!(target: "aplomb::request", id = fields.id, asked = fields.asked, route = fields.route, status = fields.status, ms = fields.ms, bytes = fields.bytes, attempts = fields.attempts, kind = fields.kind, fault = fields.fault, trail = fields.trail, error = fields.error, "failed")),
+        Level::ERROR => line(
+            trail,
+            end,
+            |fields| tracing::error!(target: "aplomb::request", id = fields.id, asked = fields.asked, route = fields.route, status = fields.status, ms = fields.ms, bytes = fields.bytes, attempts = fields.attempts, kind = fields.kind, fault = fields.fault, trail = fields.trail, error = fields.error, "failed"),
+        ),
+        Level::WARN => line(
+            trail,
+            end,
+            |fields| tracing::warn!(target: "aplomb::request", id = fields.id, asked = fields.asked, route = fields.route, status = fields.status, ms = fields.ms, bytes = fields.bytes, attempts = fields.attempts, kind = fields.kind, fault = fields.fault, trail = fields.trail, error = fields.error, "failed"),
+        ),
         _ if enabled!(target: "aplomb::request", Level::INFO) => {
             tracing::info!(
                 target: "aplomb::request",
@@ -101,7 +111,8 @@ fn line(trail: &Trail, end: &End, write: impl FnOnce(&Fields<'_>)) {
 
 /// The last upstream error as it came, before anything was withheld from the caller.
 fn upstream_error(trail: &Trail, end: &End) -> String {
-    let last = trail.attempts.iter().rev().find_map(|attempt| attempt.failure.as_ref()).or(end.failure.as_ref());
+    let last =
+        trail.attempts.iter().rev().find_map(|attempt| attempt.failure.as_ref()).or(end.failure.as_ref());
     let Some(failure) = last else { return String::new() };
     let facts = [
         ("message", &failure.message),

@@ -25,7 +25,7 @@ use crate::trail::Trail;
 use crate::worker::Worker;
 
 /// Answers one request. Whatever happens, the caller gets exactly one well-formed answer.
-pub async fn answer(worker: Worker, raw: Request<Incoming>, from: ConnInfo) -> Response<Body> {
+pub(crate) async fn answer(worker: Worker, raw: Request<Incoming>, from: ConnInfo) -> Response<Body> {
     let began = Instant::now();
     let setup = worker.shared().setup();
     let greeting = receive::greet(&worker, &setup, &raw);

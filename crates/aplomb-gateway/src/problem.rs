@@ -8,41 +8,41 @@ use crate::config::{Disclose, Trail as TrailPlace};
 
 /// A failure, and how to tell it.
 #[derive(Debug)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// What happened.
-    pub failure: Failure,
+    pub(crate) failure: Failure,
     /// The dialect in which to tell it.
-    pub answer: Option<&'static Dialect>,
+    pub(crate) answer: Option<&'static Dialect>,
     /// What `x-should-retry` says.
-    pub should_retry: bool,
+    pub(crate) should_retry: bool,
     /// An upstream may have acted (`aplomb-outcome: unknown`).
-    pub outcome_unknown: bool,
+    pub(crate) outcome_unknown: bool,
     /// The upstream's own answer, which passes as it is when it speaks the answer dialect.
-    pub original: Option<Original>,
+    pub(crate) original: Option<Original>,
     /// How much of it the caller sees.
-    pub disclose: Disclose,
+    pub(crate) disclose: Disclose,
     /// Whether the body carries the trail too.
-    pub trail: TrailPlace,
+    pub(crate) trail: TrailPlace,
     /// A status that the answer keeps whatever the dialect lists, such as 414 and 508.
-    pub status: Option<StatusCode>,
+    pub(crate) status: Option<StatusCode>,
     /// Headers that belong to the failure, such as `allow`.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
 }
 
 /// An upstream's answer as it came.
 #[derive(Debug)]
-pub struct Original {
+pub(crate) struct Original {
     /// Its status.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// Its headers, hop-by-hop ones removed.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// Its body, whole.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl Problem {
     /// A failure that was found before anything was sent: repeating it can't help.
-    pub fn local(failure: Failure) -> Self {
+    pub(crate) fn local(failure: Failure) -> Self {
         Self {
             failure,
             answer: None,
@@ -57,20 +57,20 @@ impl Problem {
     }
 
     /// A request that Aplomb itself refuses, with the sentence for it.
-    pub fn refused(kind: Kind, message: &str) -> Self {
+    pub(crate) fn refused(kind: Kind, message: &str) -> Self {
         Self::local(Failure::new(kind).message(message))
     }
 
     /// The same, told in this dialect.
     #[must_use]
-    pub fn answer_in(mut self, dialect: Option<&'static Dialect>) -> Self {
+    pub(crate) fn answer_in(mut self, dialect: Option<&'static Dialect>) -> Self {
         self.answer = self.answer.or(dialect);
         self
     }
 
     /// The same, with a status of its own.
     #[must_use]
-    pub fn status(mut self, status: StatusCode) -> Self {
+    pub(crate) fn status(mut self, status: StatusCode) -> Self {
         self.status = Some(status);
         self
     }
@@ -79,15 +79,18 @@ impl Problem {
 /// What a caller is told of a failure on a credential of ours.
 ///
 /// A refused or exhausted credential of ours is not the caller's: the route is unavailable, and repeating doesn't help.
-pub fn on_our_credential(failure: &mut Failure, disclose: Disclose, as_unavailable: bool) {
+pub(crate) fn on_our_credential(failure: &mut Failure, disclose: Disclose, as_unavailable: bool) {
     match failure.kind {
         Kind::Authentication | Kind::PaymentRequired | Kind::QuotaExhausted => {
             let cause = failure.message.take();
             let status = failure.status;
-            let mut told = Failure::new(Kind::Unavailable).fault(Fault::Gateway).not_retryable(Advice::GiveUp);
+            let mut told =
+                Failure::new(Kind::Unavailable).fault(Fault::Gateway).not_retryable(Advice::GiveUp);
             if disclose == Disclose::Full {
                 told.message = Some(match cause {
-                    Some(cause) => format!("the gateway's own credential was refused by the upstream: {cause}"),
+                    Some(cause) => {
+                        format!("the gateway's own credential was refused by the upstream: {cause}")
+                    }
                     None => "the gateway's own credential was refused by the upstream".to_owned(),
                 });
                 told.code.clone_from(&failure.code);
@@ -111,7 +114,7 @@ pub fn on_our_credential(failure: &mut Failure, disclose: Disclose, as_unavailab
 }
 
 /// Takes out of a failure what the route doesn't disclose.
-pub fn withhold(failure: &mut Failure, disclose: Disclose, names: &[&str]) {
+pub(crate) fn withhold(failure: &mut Failure, disclose: Disclose, names: &[&str]) {
     match disclose {
         Disclose::Full => {}
         Disclose::Safe => {
@@ -162,7 +165,10 @@ mod tests {
     fn a_shared_limit_is_shown_as_the_route_says() {
         let mut failure = Failure::new(Kind::RateLimit);
         on_our_credential(&mut failure, Disclose::Safe, true);
-        assert_eq!((failure.kind, failure.fault, failure.retryable), (Kind::Unavailable, Fault::Upstream, true));
+        assert_eq!(
+            (failure.kind, failure.fault, failure.retryable),
+            (Kind::Unavailable, Fault::Upstream, true)
+        );
     }
 
     #[test]

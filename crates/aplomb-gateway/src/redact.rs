@@ -18,7 +18,7 @@ static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// The same text without secrets. Text without any is not copied.
-pub fn redact(text: &str) -> Cow<'_, str> {
+pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     if text.len() < 8 {
         return Cow::Borrowed(text);
     }
@@ -47,7 +47,11 @@ mod tests {
 
     #[test]
     fn what_does_not_stays() {
-        for text in ["Rate limit reached for model llama-3.3-70b-versatile", "req_019dd6a1-1111-7222-8333-444455556666", "short"] {
+        for text in [
+            "Rate limit reached for model llama-3.3-70b-versatile",
+            "req_019dd6a1-1111-7222-8333-444455556666",
+            "short",
+        ] {
             assert_eq!(redact(text), text);
         }
     }

@@ -10,13 +10,13 @@ use crate::net::Body;
 
 /// An upstream's answer that is no failure, or one that is passed on as it is.
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// Status, headers without hop-by-hop ones, and body.
-    pub response: Response<Body>,
+    pub(crate) response: Response<Body>,
     /// The request's body was too large to keep, so that it could be sent once only.
-    pub sent_once: bool,
+    pub(crate) sent_once: bool,
     /// How a live stream ends, told by its body.
-    pub end: Option<Rc<StreamEnd>>,
+    pub(crate) end: Option<Rc<StreamEnd>>,
     /// An error inside a success that this API reports so by design: the bytes pass, the kind stands in headers.
-    pub native: Option<Failure>,
+    pub(crate) native: Option<Failure>,
 }

@@ -11,42 +11,42 @@ use crate::net::{Origin, OriginError, Trust, TrustError};
 
 /// A configuration, resolved against dialects and origins; replaced as a whole at a reload.
 #[derive(Debug)]
-pub struct Setup {
+pub(crate) struct Setup {
     /// What was configured.
-    pub config: Config,
+    pub(crate) config: Config,
     /// All dialects.
-    pub catalog: &'static Catalog,
+    pub(crate) catalog: &'static Catalog,
     /// Every header that carries a credential in some dialect.
-    pub credential_headers: Vec<HeaderName>,
+    pub(crate) credential_headers: Vec<HeaderName>,
     /// Every query parameter that does.
-    pub credential_params: Vec<&'static str>,
+    pub(crate) credential_params: Vec<&'static str>,
     routes: HashMap<String, Arc<Way>>,
 }
 
 /// A route with its upstreams resolved.
 #[derive(Debug)]
-pub struct Way {
+pub(crate) struct Way {
     /// As configured.
-    pub route: Arc<Route>,
+    pub(crate) route: Arc<Route>,
     /// Whom to ask, in order.
-    pub targets: Vec<Target>,
+    pub(crate) targets: Vec<Target>,
     /// The dialect of failures, when the route or its upstream names one.
-    pub answer: Option<&'static Dialect>,
+    pub(crate) answer: Option<&'static Dialect>,
 }
 
 /// One upstream of a route.
 #[derive(Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// As configured.
-    pub upstream: Arc<Upstream>,
+    pub(crate) upstream: Arc<Upstream>,
     /// Where it is.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// What it speaks, when that is known.
-    pub dialect: Option<&'static Dialect>,
+    pub(crate) dialect: Option<&'static Dialect>,
     /// The model to name instead of the caller's.
-    pub model: Option<String>,
+    pub(crate) model: Option<String>,
     /// How many tokens fit, if declared.
-    pub context: Option<u64>,
+    pub(crate) context: Option<u64>,
 }
 
 /// Why a configuration can't be served.
@@ -75,7 +75,7 @@ impl Setup {
     ///
     /// # Errors
     /// The first upstream that can't be reached as it is configured.
-    pub fn new(config: Config, catalog: &'static Catalog) -> Result<Self, SetupError> {
+    pub(crate) fn new(config: Config, catalog: &'static Catalog) -> Result<Self, SetupError> {
         let mut routes = HashMap::new();
         for route in config.routes.iter() {
             let targets = route.hops().map(|hop| target(hop, catalog)).collect::<Result<Vec<_>, _>>()?;
@@ -86,10 +86,15 @@ impl Setup {
         let auths = || catalog.dialects().filter_map(|dialect| dialect.auth.as_ref());
         let mut credential_headers: Vec<HeaderName> =
             auths().filter_map(|auth| auth.header.parse().ok()).collect();
-        credential_headers.extend([http::header::AUTHORIZATION, http::header::COOKIE, http::header::PROXY_AUTHORIZATION]);
+        credential_headers.extend([
+            http::header::AUTHORIZATION,
+            http::header::COOKIE,
+            http::header::PROXY_AUTHORIZATION,
+        ]);
         credential_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         credential_headers.dedup();
-        let mut credential_params: Vec<&'static str> = auths().filter_map(|auth| auth.query.as_deref()).collect();
+        let mut credential_params: Vec<&'static str> =
+            auths().filter_map(|auth| auth.query.as_deref()).collect();
         credential_params.push("key");
         credential_params.sort_unstable();
         credential_params.dedup();
@@ -100,7 +105,7 @@ impl Setup {
     ///
     /// # Errors
     /// No route, or a path that is refused.
-    pub fn find<'p>(&self, path: &'p str) -> Result<(&Arc<Way>, &'p str), NoRoute> {
+    pub(crate) fn find<'p>(&self, path: &'p str) -> Result<(&Arc<Way>, &'p str), NoRoute> {
         let found = self.config.routes.find(path)?;
         let way = self.routes.get(&found.route.path).ok_or(NoRoute::Unknown)?;
         Ok((way, found.rest))
@@ -109,11 +114,13 @@ impl Setup {
 
 fn target(hop: Hop<'_>, catalog: &'static Catalog) -> Result<Target, SetupError> {
     let upstream = Arc::clone(hop.upstream);
-    let url: Uri = upstream.url.origin().parse().map_err(|_| SetupError::Origin {
-        name: upstream.name.clone(),
-        source: OriginError::Host,
-    })?;
-    let origin = Origin::of(&url).map_err(|source| SetupError::Origin { name: upstream.name.clone(), source })?;
+    let url: Uri = upstream
+        .url
+        .origin()
+        .parse()
+        .map_err(|_| SetupError::Origin { name: upstream.name.clone(), source: OriginError::Host })?;
+    let origin =
+        Origin::of(&url).map_err(|source| SetupError::Origin { name: upstream.name.clone(), source })?;
     if let Some(file) = &upstream.ca {
         // Read once more by every worker's pool; here only to refuse a bad file before anything is served.
         Trust::with_file(file).map_err(|source| SetupError::Trust { name: upstream.name.clone(), source })?;

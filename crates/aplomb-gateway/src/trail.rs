@@ -6,47 +6,46 @@ use aplomb_core::Failure;
 
 /// One request's story so far.
 #[derive(Debug)]
-pub struct Trail {
+pub(crate) struct Trail {
     /// The id that is on every answer and every log line.
-    pub id: String,
+    pub(crate) id: String,
     /// When the request arrived.
-    pub began: Instant,
+    pub(crate) began: Instant,
     /// What was asked: method and path without its query.
-    pub asked: String,
+    pub(crate) asked: String,
     /// The route's path, once it is known.
-    pub route: Option<String>,
+    pub(crate) route: Option<String>,
     /// The attempts in order.
-    pub attempts: Vec<Attempt>,
-    /// The answer's head is on its way; what comes later is the body's story.
-    pub answered: bool,
+    pub(crate) attempts: Vec<Attempt>,
 }
 
 /// One request sent upstream.
 #[derive(Debug)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     /// Whom.
-    pub upstream: String,
+    pub(crate) upstream: String,
     /// When, counted from the request's arrival.
-    pub began: Duration,
+    pub(crate) began: Duration,
     /// How long until its head or its failure was known.
-    pub took: Duration,
+    pub(crate) took: Duration,
     /// The answer's status, when one came.
-    pub status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// What went wrong, if something did.
-    pub failure: Option<Failure>,
+    pub(crate) failure: Option<Failure>,
 }
 
 impl Trail {
     /// A story that begins now.
-    pub fn new(id: String, began: Instant, asked: String) -> Self {
-        Self { id, began, asked, route: None, attempts: Vec::new(), answered: false }
+    pub(crate) fn new(id: String, began: Instant, asked: String) -> Self {
+        Self { id, began, asked, route: None, attempts: Vec::new() }
     }
 
     /// The attempts in one line: `groq 429 rate_limit 120ms, backup 200 80ms`.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let one = |attempt: &Attempt| {
             let status = attempt.status.map(|status| format!(" {status}")).unwrap_or_default();
-            let kind = attempt.failure.as_ref().map(|failure| format!(" {}", failure.kind)).unwrap_or_default();
+            let kind =
+                attempt.failure.as_ref().map(|failure| format!(" {}", failure.kind)).unwrap_or_default();
             format!("{}{status}{kind} {}ms", attempt.upstream, attempt.took.as_millis())
         };
         self.attempts.iter().map(one).collect::<Vec<_>>().join(", ")
@@ -63,8 +62,20 @@ mod tests {
         let mut trail = Trail::new("req_1".into(), Instant::now(), "POST /".into());
         let millis = Duration::from_millis;
         let failure = Some(Failure::new(Kind::RateLimit));
-        trail.attempts.push(Attempt { upstream: "groq".into(), began: millis(0), took: millis(12), status: Some(429), failure });
-        trail.attempts.push(Attempt { upstream: "backup".into(), began: millis(20), took: millis(8), status: Some(200), failure: None });
+        trail.attempts.push(Attempt {
+            upstream: "groq".into(),
+            began: millis(0),
+            took: millis(12),
+            status: Some(429),
+            failure,
+        });
+        trail.attempts.push(Attempt {
+            upstream: "backup".into(),
+            began: millis(20),
+            took: millis(8),
+            status: Some(200),
+            failure: None,
+        });
         assert_eq!(trail.line(), "groq 429 rate_limit 12ms, backup 200 8ms");
     }
 }

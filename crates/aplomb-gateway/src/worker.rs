@@ -15,46 +15,48 @@ use crate::setup::{Setup, Target};
 
 /// What all threads of a process share.
 #[derive(Debug)]
-pub struct Shared {
+pub(crate) struct Shared {
     setup: ArcSwap<Setup>,
     /// No new requests are taken: the process is about to end.
-    pub draining: AtomicBool,
+    pub(crate) draining: AtomicBool,
     /// Requests under way.
-    pub in_flight: AtomicU64,
+    pub(crate) in_flight: AtomicU64,
     /// Bytes of bodies held for replay or until they are whole.
-    pub held: AtomicU64,
+    pub(crate) held: AtomicU64,
     via: Via,
 }
 
 impl Shared {
     /// Begins with this setup.
-    pub fn new(setup: Setup) -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
         Self {
             setup: ArcSwap::from_pointee(setup),
             draining: AtomicBool::new(false),
             in_flight: AtomicU64::new(0),
             held: AtomicU64::new(0),
-            via: Via::new(uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte))),
+            via: Via::new(
+                uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)),
+            ),
         }
     }
 
     /// The setup for a request that begins now.
-    pub fn setup(&self) -> Arc<Setup> {
+    pub(crate) fn setup(&self) -> Arc<Setup> {
         self.setup.load_full()
     }
 
     /// Serves another setup from the next request on.
-    pub fn replace(&self, setup: Setup) {
+    pub(crate) fn replace(&self, setup: Setup) {
         self.setup.store(Arc::new(setup));
     }
 
     /// How much memory held bodies may take together.
-    pub fn setup_memory(&self) -> u64 {
+    pub(crate) fn setup_memory(&self) -> u64 {
         self.setup.load().config.server.memory
     }
 
     /// Takes memory for a held body, unless the server's bound would be passed.
-    pub fn hold(self: &Arc<Self>, bytes: usize, bound: u64) -> Option<Hold> {
+    pub(crate) fn hold(self: &Arc<Self>, bytes: usize, bound: u64) -> Option<Hold> {
         let bytes = bytes as u64;
         let before = self.held.fetch_add(bytes, Ordering::Relaxed);
         let hold = Hold { shared: Arc::clone(self), bytes };
@@ -64,7 +66,7 @@ impl Shared {
 
 /// Memory that is counted until it is dropped.
 #[derive(Debug)]
-pub struct Hold {
+pub(crate) struct Hold {
     shared: Arc<Shared>,
     bytes: u64,
 }
@@ -77,7 +79,7 @@ impl Drop for Hold {
 
 /// One thread's share; clones are the same share.
 #[derive(Clone)]
-pub struct Worker(Rc<Share>);
+pub(crate) struct Worker(Rc<Share>);
 
 struct Share {
     shared: Arc<Shared>,
@@ -91,7 +93,7 @@ struct Share {
 
 impl Worker {
     /// A worker of this thread.
-    pub fn new(shared: Arc<Shared>, settings: PoolSettings, proxies: Arc<TrustedProxies>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, settings: PoolSettings, proxies: Arc<TrustedProxies>) -> Self {
         let seed = uuid::Uuid::now_v7().as_u64_pair();
         Self(Rc::new(Share {
             shared,
@@ -104,12 +106,12 @@ impl Worker {
     }
 
     /// What all threads share.
-    pub fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
     }
 
     /// The thread's connections to a target.
-    pub fn pool(&self, target: &Target) -> Pool {
+    pub(crate) fn pool(&self, target: &Target) -> Pool {
         let Some(file) = &target.upstream.ca else { return self.0.pool.clone() };
         if let Some(pool) = self.0.trusting.borrow().get(file) {
             return pool.clone();
@@ -123,17 +125,17 @@ impl Worker {
     }
 
     /// Our mark in `via`.
-    pub fn via(&self) -> &Via {
+    pub(crate) fn via(&self) -> &Via {
         &self.0.shared.via
     }
 
     /// Whose word about callers' addresses counts.
-    pub fn proxies(&self) -> Arc<TrustedProxies> {
+    pub(crate) fn proxies(&self) -> Arc<TrustedProxies> {
         Arc::clone(&self.0.proxies)
     }
 
     /// Sixty-four random bits: for jitter and ids, not for secrets (splitmix64).
-    pub fn random_bits(&self) -> u64 {
+    pub(crate) fn random_bits(&self) -> u64 {
         let state = self.0.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
         self.0.random.set(state);
         let mut z = state;
@@ -143,14 +145,14 @@ impl Worker {
     }
 
     /// A random number from `[0, 1)`.
-    pub fn random(&self) -> f64 {
+    pub(crate) fn random(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
         let fraction = (self.random_bits() >> 11) as f64;
         fraction / (1u64 << 53) as f64
     }
 
     /// A new request id: `req_` and a UUIDv7, so that ids sort by time.
-    pub fn new_id(&self) -> String {
+    pub(crate) fn new_id(&self) -> String {
         let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis();
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.random_bits().to_le_bytes());

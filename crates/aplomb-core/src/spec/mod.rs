@@ -15,7 +15,8 @@ pub use written::{Auth, Detect, FactName, NativeErrors, ResetForm, Sdk, StatusFa
 
 pub mod dialect;
 pub use dialect::{
-    Dialect, Endpoint, Envelope, HeaderFact, LimitRow, ModelPlace, ReadRow, StreamForm, TextRow, WriteRow,
+    Dialect, Endpoint, Envelope, HeaderFact, LimitRow, ModelPlace, ReadRow, StreamForm, StreamWhen, TextRow,
+    WriteRow,
 };
 
 mod resolve;

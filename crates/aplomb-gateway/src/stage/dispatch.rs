@@ -22,7 +22,7 @@ const PREFER_FALLBACK_AFTER: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// The last failure, with what the caller may do about it.
-pub async fn send(worker: &Worker, mut plan: Plan, trail: &mut Trail) -> Result<Reply, Problem> {
+pub(crate) async fn send(worker: &Worker, mut plan: Plan, trail: &mut Trail) -> Result<Reply, Problem> {
     let patience = plan.received.patience.map(|patience| trail.began + patience);
     let mut last = None;
     let attempts = attempts(worker, &mut plan, trail, &mut last);
@@ -136,10 +136,10 @@ fn out_of_patience(plan: &Plan, last: Option<Problem>) -> Problem {
     let sent_unknown = last.as_ref().is_none_or(|problem| problem.outcome_unknown);
     let mut problem = last.unwrap_or_else(|| {
         let message = "no answer came in the time that the caller waits";
-        Problem::local(Failure::new(Kind::GatewayTimeout).fault(Fault::Network).message(message)).answer_in(answer)
+        Problem::local(Failure::new(Kind::GatewayTimeout).fault(Fault::Network).message(message))
+            .answer_in(answer)
     });
     problem.should_retry = false;
     problem.outcome_unknown = sent_unknown && !plan.safe;
     problem
 }
-

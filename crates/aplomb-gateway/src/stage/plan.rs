@@ -13,37 +13,37 @@ use crate::setup::{Setup, Target, Way};
 use crate::stage::receive::Received;
 
 /// What is to be done.
-pub struct Plan {
+pub(crate) struct Plan {
     /// The request.
-    pub received: Received,
+    pub(crate) received: Received,
     /// The caller asks for a stream.
-    pub wants_stream: bool,
+    pub(crate) wants_stream: bool,
     /// Whether it may be sent again although it may have been acted on, for each target.
-    pub repeatable: Vec<Repeatable>,
+    pub(crate) repeatable: Vec<Repeatable>,
     /// The method changes nothing.
-    pub safe: bool,
+    pub(crate) safe: bool,
 }
 
 impl Plan {
     /// The setup that the request began with.
-    pub fn setup(&self) -> &Arc<Setup> {
+    pub(crate) fn setup(&self) -> &Arc<Setup> {
         &self.received.setup
     }
 
     /// The route with its targets.
-    pub fn way(&self) -> &Arc<Way> {
+    pub(crate) fn way(&self) -> &Arc<Way> {
         &self.received.way
     }
 
     /// The dialect of what a target says; of one whose dialect isn't known, what any edge may say.
-    pub fn spoken(&self, target: &Target) -> &'static Dialect {
+    pub(crate) fn spoken(&self, target: &Target) -> &'static Dialect {
         let catalog: &'static Catalog = self.setup().catalog;
         let edge = || catalog.get("edge").or_else(|| catalog.dialects().next());
         target.dialect.or_else(edge).expect("the catalogue is never empty")
     }
 
     /// The dialect in which the caller hears of failures.
-    pub fn answer_dialect(&self, upstream: Option<&'static Dialect>) -> &'static Dialect {
+    pub(crate) fn answer_dialect(&self, upstream: Option<&'static Dialect>) -> &'static Dialect {
         let catalog: &'static Catalog = self.setup().catalog;
         let plain = || catalog.get("problem").or_else(|| catalog.dialects().next());
         let own = self.received.answer.or(self.way().answer).or(upstream);
@@ -51,7 +51,7 @@ impl Plan {
     }
 
     /// The endpoint that the request names at a target, when its dialect knows it.
-    pub fn endpoint(&self, target: &Target) -> Option<&'static Endpoint> {
+    pub(crate) fn endpoint(&self, target: &Target) -> Option<&'static Endpoint> {
         target.dialect?.endpoint(self.received.method.as_str(), &self.received.rest)
     }
 }
@@ -60,7 +60,7 @@ impl Plan {
 ///
 /// # Errors
 /// None yet: every route has an upstream. The place is for lanes that refuse at once.
-pub fn choose(received: Received) -> Result<Plan, Problem> {
+pub(crate) fn choose(received: Received) -> Result<Plan, Problem> {
     let method = received.method.as_str();
     let repeatable = received.way.targets.iter().map(|target| repeatable(&received, target)).collect();
     let first = received.way.targets.first().and_then(|target| target.dialect);

@@ -22,52 +22,53 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What is known before anything can go wrong: enough to answer a request that can't be read.
 #[derive(Debug)]
-pub struct Greeting {
+pub(crate) struct Greeting {
     /// The caller's own request id if it is sane, else ours.
-    pub id: String,
+    pub(crate) id: String,
     /// The dialect asked for, or the one whose credential header was used.
-    pub answer: Option<&'static Dialect>,
+    pub(crate) answer: Option<&'static Dialect>,
     /// The origin that the answer is for, when a browser may read it.
-    pub origin: Option<HeaderValue>,
+    pub(crate) origin: Option<HeaderValue>,
     /// `HEAD`: no answer has a body.
-    pub head: bool,
+    pub(crate) head: bool,
 }
 
 /// A request that can be read and has a route.
-pub struct Received {
+pub(crate) struct Received {
     /// The setup that it began with.
-    pub setup: Arc<Setup>,
+    pub(crate) setup: Arc<Setup>,
     /// Its route.
-    pub way: Arc<Way>,
+    pub(crate) way: Arc<Way>,
     /// Its method.
-    pub method: Method,
+    pub(crate) method: Method,
     /// Its path behind the route's prefix.
-    pub rest: String,
+    pub(crate) rest: String,
     /// Its query.
-    pub query: Option<String>,
+    pub(crate) query: Option<String>,
     /// Its headers, ready to be sent upstream but for credentials.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// Its body.
-    pub body: RequestBody,
+    pub(crate) body: RequestBody,
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// The dialect that it asks failures in, whatever the route says.
-    pub answer: Option<&'static Dialect>,
+    pub(crate) answer: Option<&'static Dialect>,
     /// How long the caller waits, counted from the request's arrival.
-    pub patience: Option<Duration>,
+    pub(crate) patience: Option<Duration>,
     /// It takes server-sent events.
-    pub accepts_events: bool,
+    pub(crate) accepts_events: bool,
     /// Whose word about addresses counts.
-    pub proxies: Arc<TrustedProxies>,
+    pub(crate) proxies: Arc<TrustedProxies>,
     /// Where it came from.
-    pub from: ConnInfo,
-    /// Its share of the memory for held bodies.
-    pub hold: Option<Hold>,
+    pub(crate) from: ConnInfo,
+    /// Its share of the memory for held bodies, given back when the request is over.
+    #[expect(dead_code, reason = "counted until it is dropped")]
+    pub(crate) hold: Option<Hold>,
 }
 
 /// A request's body, as often as it can be sent.
 #[derive(Debug)]
-pub enum RequestBody {
+pub(crate) enum RequestBody {
     /// Kept whole.
     Whole(Bytes),
     /// Too large to be kept: it can be sent once.
@@ -76,7 +77,7 @@ pub enum RequestBody {
 
 impl RequestBody {
     /// The body, when it is kept.
-    pub fn kept(&self) -> Option<&Bytes> {
+    pub(crate) fn kept(&self) -> Option<&Bytes> {
         match self {
             Self::Whole(bytes) => Some(bytes),
             Self::Once(_) => None,
@@ -84,7 +85,7 @@ impl RequestBody {
     }
 
     /// The body to send; one that can be sent once is empty from then on.
-    pub fn take(&mut self) -> Body {
+    pub(crate) fn take(&mut self) -> Body {
         match self {
             Self::Whole(bytes) => Body::full(bytes.clone()),
             Self::Once(body) => body.take().unwrap_or_default(),
@@ -93,7 +94,7 @@ impl RequestBody {
 }
 
 /// Looks at a request from outside.
-pub fn greet(worker: &Worker, setup: &Setup, raw: &Request<Incoming>) -> Greeting {
+pub(crate) fn greet(worker: &Worker, setup: &Setup, raw: &Request<Incoming>) -> Greeting {
     let headers = raw.headers();
     let own = headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_sane(id));
     Greeting {
@@ -106,7 +107,8 @@ pub fn greet(worker: &Worker, setup: &Setup, raw: &Request<Incoming>) -> Greetin
 
 /// An id that can stand in headers and logs: 1 to 128 of letters, digits and `._:-`.
 fn is_sane(id: &str) -> bool {
-    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
+    (1..=128).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
 }
 
 fn wants_problem(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect> {
@@ -118,7 +120,9 @@ fn wants_problem(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect>
 fn by_credential(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect> {
     let uses = |dialect: &&Dialect| {
         dialect.auth.as_ref().is_some_and(|auth| {
-            headers.get(&auth.header).is_some_and(|value| value.as_bytes().starts_with(auth.prefix.as_bytes()))
+            headers
+                .get(&auth.header)
+                .is_some_and(|value| value.as_bytes().starts_with(auth.prefix.as_bytes()))
         })
     };
     let catalog: &'static aplomb_core::Catalog = setup.catalog;
@@ -129,7 +133,7 @@ fn by_credential(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect>
 ///
 /// # Errors
 /// What can't be read, has no route, may not come from where it comes from, or is too large.
-pub async fn read(
+pub(crate) async fn read(
     worker: &Worker,
     setup: &Arc<Setup>,
     raw: Request<Incoming>,
@@ -221,9 +225,10 @@ fn no_route(why: NoRoute, path: &str) -> Problem {
     let path: String = path.chars().take(200).collect();
     match why {
         NoRoute::Unknown => Problem::refused(Kind::NotFound, &format!("no route is configured for {path}")),
-        NoRoute::Unsound => {
-            Problem::refused(Kind::InvalidRequest, "the path holds segments such as `..`, which are not followed here")
-        }
+        NoRoute::Unsound => Problem::refused(
+            Kind::InvalidRequest,
+            "the path holds segments such as `..`, which are not followed here",
+        ),
     }
 }
 
@@ -275,7 +280,10 @@ async fn keep(
         return Ok((RequestBody::Whole(Bytes::new()), None));
     }
     if server.max_body.is_some_and(|most| incoming.size_hint().lower() > most) {
-        return Err(Problem::refused(Kind::PayloadTooLarge, "the request's body is larger than this gateway takes"));
+        return Err(Problem::refused(
+            Kind::PayloadTooLarge,
+            "the request's body is larger than this gateway takes",
+        ));
     }
     match net::keep(incoming, way.route.replay_bytes, server.body_timeout).await {
         Ok(Kept::Whole(bytes)) => {
@@ -289,7 +297,9 @@ async fn keep(
                 .message("the rest of the request's body did not come in time");
             Err(Problem { should_retry: true, ..Problem::local(failure) })
         }
-        Err(error) => Err(Problem::refused(Kind::InvalidRequest, &format!("the request's body can't be read: {error}"))),
+        Err(error) => {
+            Err(Problem::refused(Kind::InvalidRequest, &format!("the request's body can't be read: {error}")))
+        }
     }
 }
 

@@ -29,17 +29,22 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// An answer that is ready to leave, with what there is to tell about it.
-pub struct Told {
+pub(crate) struct Told {
     /// The answer.
-    pub response: Response<Body>,
+    pub(crate) response: Response<Body>,
     /// The failure that it tells of, if it does.
-    pub failure: Option<Failure>,
+    pub(crate) failure: Option<Failure>,
     /// How a live stream ends.
-    pub end: Option<std::rc::Rc<crate::guard::StreamEnd>>,
+    pub(crate) end: Option<std::rc::Rc<crate::guard::StreamEnd>>,
 }
 
 /// Makes the answer.
-pub fn reply(setup: &Setup, greeting: &Greeting, outcome: Result<Reply, Problem>, trail: &Trail) -> Told {
+pub(crate) fn reply(
+    setup: &Setup,
+    greeting: &Greeting,
+    outcome: Result<Reply, Problem>,
+    trail: &Trail,
+) -> Told {
     let mut told = match outcome {
         Ok(reply) => passed(reply),
         Err(problem) => failed(setup, greeting, problem, trail),
@@ -134,7 +139,8 @@ fn rendered(
     };
     let mut response = Response::new(Body::full(body));
     let own = StatusCode::from_u16(rendered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    *response.status_mut() = status.filter(|status| !dialect.closed || dialect.lists(status.as_u16())).unwrap_or(own);
+    *response.status_mut() =
+        status.filter(|status| !dialect.closed || dialect.lists(status.as_u16())).unwrap_or(own);
     for (name, value) in rendered.headers {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value)) {
             response.headers_mut().insert(name, value);

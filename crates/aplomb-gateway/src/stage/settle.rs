@@ -20,20 +20,20 @@ use crate::worker::Worker;
 /// Watches over one request until its story is told.
 ///
 /// Dropped before that, it tells that the caller went away: no other place can see that.
-pub struct Watch {
+pub(crate) struct Watch {
     worker: Worker,
     trail: Option<Trail>,
 }
 
 impl Watch {
     /// Begins to watch.
-    pub fn new(worker: Worker, trail: Trail) -> Self {
+    pub(crate) fn new(worker: Worker, trail: Trail) -> Self {
         worker.shared().in_flight.fetch_add(1, Ordering::Relaxed);
         Self { worker, trail: Some(trail) }
     }
 
     /// The story so far.
-    pub fn trail(&mut self) -> &mut Trail {
+    pub(crate) fn trail(&mut self) -> &mut Trail {
         self.trail.as_mut().expect("the story is taken only when it is told")
     }
 
@@ -54,19 +54,19 @@ impl Drop for Watch {
 
 /// How an answer ended.
 #[derive(Debug)]
-pub struct End {
+pub(crate) struct End {
     /// The status that the caller saw; 499 when it went away before.
-    pub status: u16,
+    pub(crate) status: u16,
     /// What the answer told of.
-    pub failure: Option<Failure>,
+    pub(crate) failure: Option<Failure>,
     /// How many bytes of body were handed over.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// The body ended before its end.
-    pub cut: bool,
+    pub(crate) cut: bool,
 }
 
 /// Lets the answer go, and tells its story when it is over.
-pub fn finish(mut watch: Watch, told: Told) -> Response<Body> {
+pub(crate) fn finish(mut watch: Watch, told: Told) -> Response<Body> {
     let Told { response, failure, end } = told;
     let status = response.status().as_u16();
     if let Some(bytes) = response.body().size_hint().exact()
@@ -100,7 +100,10 @@ impl http_body::Body for Watched {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => {

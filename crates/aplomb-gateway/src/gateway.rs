@@ -1,0 +1,221 @@
+//! A running gateway: its threads, its two listeners, and the way to stop or reload it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use aplomb_core::{Catalog, Failure, Kind, render};
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+
+use crate::admin::Admin;
+use crate::config::{Config, Mistake, Server};
+use crate::net::{
+    Body, ConnInfo, Dial, Drained, ListenSettings, PoolSettings, Proxies, ProxyError, Refusal, ServerTls,
+    ServerTlsError, Service, Stopper, Trust, TrustedProxies, bind, serve, stopper, work,
+};
+use crate::pipeline;
+use crate::setup::{Setup, SetupError};
+use crate::worker::{Shared, Worker};
+
+/// Reads the configuration anew: the new one, or every mistake in it.
+pub type Reload = Arc<dyn Fn() -> Result<Config, Vec<Mistake>> + Send + Sync>;
+
+/// A gateway that serves; it stops when told to, or when this is dropped.
+pub struct Gateway {
+    listen: SocketAddr,
+    admin: SocketAddr,
+    shared: Arc<Shared>,
+    stopper: Option<Stopper>,
+    threads: Vec<JoinHandle<io::Result<Drained>>>,
+    reload: Option<Reload>,
+}
+
+/// Why a gateway can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An upstream can't be reached as it is configured.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The listener's certificate or key.
+    #[error("the listener's TLS can't be used")]
+    Tls(#[from] ServerTlsError),
+    /// A proxy named in the environment.
+    #[error("a proxy in the environment can't be used")]
+    Proxy(#[from] ProxyError),
+    /// An address can't be listened on.
+    #[error("{address} can't be listened on")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gives no more threads.
+    #[error("no threads can be started")]
+    Threads(#[source] io::Error),
+}
+
+impl Gateway {
+    /// Starts serving.
+    ///
+    /// `env` gives environment variables: proxies are read from it. `reload` reads the configuration anew when asked to.
+    ///
+    /// # Errors
+    /// What keeps it from serving; nothing is left running then.
+    pub fn start(
+        config: Config,
+        catalog: &'static Catalog,
+        env: impl Fn(&str) -> Option<String>,
+        reload: Option<Reload>,
+    ) -> Result<Self, StartError> {
+        let server = config.server.clone();
+        let setup = Setup::new(config, catalog)?;
+        let settings = listen_settings(&server)?;
+        let proxies = Arc::new(Proxies::from_env(env)?);
+        let dial = Dial { trust: Arc::new(Trust::system()), proxies };
+        let pool = PoolSettings { dial, ..PoolSettings::default() };
+        let trusted = Arc::new(TrustedProxies::new(
+            server.trusted_proxies.iter().filter_map(|net| net.to_string().parse().ok()).collect(),
+        ));
+        let workers = server.workers.unwrap_or_else(cores).max(1);
+        let bound =
+            |address, count| bind(address, count).map_err(|source| StartError::Bind { address, source });
+        let callers = bound(server.listen, workers)?;
+        let mut admins = bound(server.admin, 1)?;
+        let address = |listeners: &[std::net::TcpListener], else_: SocketAddr| {
+            listeners.first().and_then(|listener| listener.local_addr().ok()).unwrap_or(else_)
+        };
+        let (listen, admin) = (address(&callers, server.listen), address(&admins, server.admin));
+        let shared = Arc::new(Shared::new(setup));
+        let (stop, stopped) = stopper();
+        let inputs: Vec<_> = callers
+            .into_iter()
+            .enumerate()
+            .map(|(i, one)| (one, if i == 0 { admins.pop() } else { None }))
+            .collect();
+        let start = {
+            let shared = Arc::clone(&shared);
+            let reload = reload.clone();
+            move |(listener, admin): (std::net::TcpListener, Option<std::net::TcpListener>)| {
+                let worker = Worker::new(Arc::clone(&shared), pool.clone(), Arc::clone(&trusted));
+                let own = Admin::new(Arc::clone(&shared), reload.clone());
+                let (settings, stop) = (settings.clone(), stopped.clone());
+                async move {
+                    if let Some(admin) = admin {
+                        let settings = ListenSettings::default();
+                        tokio::task::spawn_local(serve(admin, settings, Rc::new(own), stop.clone()));
+                    }
+                    serve(listener, settings, Rc::new(Callers { worker }), stop).await
+                }
+            }
+        };
+        let threads = work(inputs, start).map_err(StartError::Threads)?;
+        Ok(Self { listen, admin, shared, stopper: Some(stop), threads, reload })
+    }
+
+    /// Where callers are served; the port is the real one when 0 was asked for.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Where health and reload are served.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Requests under way now.
+    pub fn in_flight(&self) -> u64 {
+        self.shared.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Reads the configuration anew and serves it from the next request on.
+    ///
+    /// # Errors
+    /// Every mistake in it; then nothing changes.
+    pub fn reload(&self) -> Result<(), Vec<Mistake>> {
+        crate::admin::reload(&self.shared, self.reload.as_ref())
+    }
+
+    /// Takes no new connections, lets what is under way finish for this long, and tells how the connections ended.
+    pub fn stop(mut self, grace: Duration) -> Drained {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        if let Some(stopper) = &self.stopper {
+            stopper.within(grace);
+        }
+        let mut sum = Drained { finished: 0, cut: 0 };
+        for thread in self.threads.drain(..) {
+            if let Ok(Ok(drained)) = thread.join() {
+                sum.finished += drained.finished;
+                sum.cut += drained.cut;
+            }
+        }
+        sum
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stopper.take();
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has said so already.
+            let _panicked = thread.join();
+        }
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn listen_settings(server: &Server) -> Result<ListenSettings, ServerTlsError> {
+    let tls = match &server.tls {
+        Some(tls) => Some(ServerTls::from_pem(&tls.cert, &tls.key)?),
+        None => None,
+    };
+    let mut settings = ListenSettings::default();
+    (settings.tls, settings.idle) = (tls, server.keep_alive);
+    Ok(settings)
+}
+
+/// What stands behind the callers' listener.
+struct Callers {
+    worker: Worker,
+}
+
+impl Service for Callers {
+    fn call(&self, request: Request<Incoming>, from: ConnInfo) -> impl Future<Output = Response<Body>> {
+        pipeline::answer(self.worker.clone(), request, from)
+    }
+
+    /// A request that can't be read names no dialect: RFC 9457 is for everybody.
+    fn refuse(&self, refusal: Refusal, _from: ConnInfo) -> Response<Body> {
+        let setup = self.worker.shared().setup();
+        let kind = Kind::from_status(refusal.status().as_u16()).unwrap_or(Kind::InvalidRequest);
+        let mut failure = Failure::new(kind).message(refusal.to_string());
+        failure.fault = aplomb_core::Fault::Caller;
+        failure.status = Some(refusal.status().as_u16());
+        let id = self.worker.new_id();
+        tracing::warn!(target: "aplomb::request", id, status = refusal.status().as_u16(), error = %refusal, "refused");
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = refusal.status();
+        let Some(problem) = setup.catalog.get("problem") else { return response };
+        let rendered = render(problem, &failure, Some(&id), std::time::SystemTime::now());
+        for (name, value) in rendered.headers {
+            if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        let headers = response.headers_mut();
+        headers.insert("aplomb-kind", HeaderValue::from_static(kind.as_str()));
+        headers.insert("aplomb-fault", HeaderValue::from_static("caller"));
+        if let Ok(id) = HeaderValue::try_from(id) {
+            headers.insert("aplomb-request-id", id);
+        }
+        response.map(|_| Body::full(rendered.body))
+    }
+}
