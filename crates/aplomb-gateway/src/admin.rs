@@ -96,6 +96,7 @@ pub(crate) fn reload(shared: &Shared, read: Option<&Reload>) -> Result<(), Vec<M
     let read = read.ok_or_else(|| wrong("the gateway was started without a configuration file"))?;
     let old = shared.setup();
     let config = read()?;
+    config.may_follow(&old.config, "the configuration")?;
     let setup = Setup::new(config, old.catalog).map_err(|err| wrong(&err.to_string()))?;
     shared.replace(setup);
     tracing::info!("the configuration was read anew");

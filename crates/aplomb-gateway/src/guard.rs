@@ -139,7 +139,9 @@ impl Teller {
         let answer = plan.answer_dialect(target.dialect);
         let own_endpoint = answer.endpoint(plan.received.method.as_str(), &plan.received.rest);
         let form = own_endpoint
-            .or_else(|| endpoint.filter(|_| target.dialect.is_some_and(|dialect| dialect.name == answer.name)))
+            .or_else(|| {
+                endpoint.filter(|_| target.dialect.is_some_and(|dialect| dialect.name == answer.name))
+            })
             .and_then(|endpoint| answer.stream(endpoint.stream.as_deref()?))
             .or_else(|| answer.stream(&upstream?.name))
             .or_else(|| answer.streams.first());

@@ -4,6 +4,7 @@ mod check;
 mod dialects;
 mod init;
 mod say;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -21,11 +22,13 @@ struct Cli {
 enum Command {
     Check(check::CheckArgs),
     Init(init::InitArgs),
+    Serve(serve::ServeArgs),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => check::run(args),
         Command::Init(args) => init::run(args),
+        Command::Serve(args) => serve::run(args),
     }
 }
