@@ -78,7 +78,7 @@ fn unsent(error: &SendError, plan: &Plan) -> Failure {
 
 async fn judge(worker: &Worker, plan: &Plan, target: &Target, answer: Response<UpstreamBody>) -> Outcome {
     let (mut parts, body) = answer.into_parts();
-    forward::strip_answer(&mut parts.headers);
+    forward::strip_answer(&mut parts.headers, target);
     let status = parts.status;
     if status.as_u16() >= 400 {
         return refused(plan, target, status, parts.headers, body).await;
@@ -143,7 +143,8 @@ fn handling(plan: &Plan, endpoint: Option<&Endpoint>, status: StatusCode, header
 }
 
 fn reply(plan: &Plan, response: Response<Body>) -> Reply {
-    Reply { response, sent_once: plan.received.body.kept().is_none(), end: None, native: None }
+    let answer = plan.received.answer.or(plan.way().answer);
+    Reply { response, sent_once: plan.received.body.kept().is_none(), answer, end: None, native: None }
 }
 
 fn pass(plan: &Plan, response: Response<Body>) -> Outcome {

@@ -66,7 +66,7 @@ pub(crate) fn preflight<B>(greeting: &Greeting, raw: &Request<B>) -> Option<Repl
         asked.cloned().unwrap_or_else(|| HeaderValue::from_static("authorization, content-type, x-api-key")),
     );
     out.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    Some(Reply { response, sent_once: false, end: None, native: None })
+    Some(Reply { response, sent_once: false, answer: None, end: None, native: None })
 }
 
 /// Lets the page read the answer, whatever it says.
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn check_with(server: &Server, headers: &[(&str, &str)]) -> Result<(), Problem> {
-        let mut request = http::Request::builder().uri("/x");
+        let mut request = Request::builder().uri("/x");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -66,12 +66,21 @@ fn without_credentials(setup: &Setup, query: &str) -> String {
 }
 
 /// Removes from an answer what is between the upstream and us, and what only we may say.
-pub(crate) fn strip_answer(headers: &mut HeaderMap) {
+///
+/// Limits of a credential of ours are no limits of the caller's.
+pub(crate) fn strip_answer(headers: &mut HeaderMap, target: &Target) {
     crate::net::strip_answer(headers);
     let ours: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with("aplomb-")).cloned().collect();
     for name in ours {
         headers.remove(name);
+    }
+    if target.upstream.credential.ours().is_some() {
+        for row in target.dialect.iter().flat_map(|dialect| &dialect.limits) {
+            for name in [&row.limit, &row.remaining, &row.reset].into_iter().flatten() {
+                headers.remove(name.as_str());
+            }
+        }
     }
 }
 

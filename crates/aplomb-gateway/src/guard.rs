@@ -16,6 +16,7 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::time::{Sleep, sleep, timeout};
 
+use crate::config::Secret;
 use crate::net::{Body, BodyError, BodyFault, UpstreamBody};
 use crate::problem;
 use crate::setup::Target;
@@ -122,7 +123,7 @@ struct Teller {
     answer: &'static Dialect,
     form: Option<&'static StreamForm>,
     id: String,
-    ours: bool,
+    key: Option<Secret>,
     as_unavailable: bool,
     disclose: crate::config::Disclose,
     names: [String; 2],
@@ -150,7 +151,7 @@ impl Teller {
             answer,
             form,
             id: plan.received.id.clone(),
-            ours: target.upstream.credential.ours().is_some(),
+            key: target.upstream.credential.ours().map(|key| key.secret.clone()),
             as_unavailable: route.shared_quota == crate::config::SharedQuota::Unavailable,
             disclose: route.disclose,
             names: [target.upstream.name.clone(), target.upstream.url.host.clone()],
@@ -159,7 +160,8 @@ impl Teller {
 
     fn tell(&self, failure: &Failure) -> Bytes {
         let mut told = failure.clone();
-        if self.ours {
+        if let Some(key) = &self.key {
+            problem::hide_key(&mut told, key.expose());
             problem::on_our_credential(&mut told, self.disclose, self.as_unavailable);
         }
         problem::withhold(&mut told, self.disclose, &[&self.names[0], &self.names[1]]);

@@ -113,6 +113,27 @@ pub(crate) fn on_our_credential(failure: &mut Failure, disclose: Disclose, as_un
     }
 }
 
+/// Takes a key of ours out of everything that an upstream said, whatever the route discloses.
+pub(crate) fn hide_key(failure: &mut Failure, key: &str) {
+    let hide = |text: &mut String| {
+        if text.contains(key) {
+            *text = text.replace(key, "[redacted]");
+        }
+    };
+    let texts = [
+        &mut failure.message,
+        &mut failure.code,
+        &mut failure.type_,
+        &mut failure.param,
+        &mut failure.request_id,
+    ];
+    texts.into_iter().flatten().for_each(hide);
+    for error in &mut failure.errors {
+        hide(&mut error.message);
+    }
+    failure.details.retain(|_, value| !value.to_string().contains(key));
+}
+
 /// Takes out of a failure what the route doesn't disclose.
 pub(crate) fn withhold(failure: &mut Failure, disclose: Disclose, names: &[&str]) {
     match disclose {

@@ -10,7 +10,7 @@ static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         r"(?i)\b(?:bearer|token|basic)\s+[a-z0-9._~+/=-]{8,}",
         r"|\b(?:sk|pk|rk|gsk|xai|key|pplx|csk|hf|r8|ghp|gho|ghs|github_pat|mxb|AIza|ya29|whsec)[-_][a-z0-9._-]{6,}",
-        r"|\bAIza[a-z0-9_-]{20,}|\bAKIA[A-Z0-9]{12,}|\beyJ[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]*)?",
+        r"|\bAIza[a-z0-9_-]{20,}|\bAKIA[A-Z0-9]{12,}|\beyJ[a-z0-9_-]{6,}\.[a-z0-9_-]{6,}(?:\.[a-z0-9_-]*)?",
         r"|\b(?:api[-_]?key|key|token|secret|password|access_token|signature)=[^&\s]{4,}",
         r"|\b[a-f0-9]{32,}\b|\b[a-z0-9]{40,}\b",
     ))

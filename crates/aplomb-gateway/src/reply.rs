@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use aplomb_core::Failure;
+use aplomb_core::{Dialect, Failure};
 use http::Response;
 
 use crate::guard::StreamEnd;
@@ -15,6 +15,8 @@ pub(crate) struct Reply {
     pub(crate) response: Response<Body>,
     /// The request's body was too large to keep, so that it could be sent once only.
     pub(crate) sent_once: bool,
+    /// The dialect in which the caller hears of this route.
+    pub(crate) answer: Option<&'static Dialect>,
     /// How a live stream ends, told by its body.
     pub(crate) end: Option<Rc<StreamEnd>>,
     /// An error inside a success that this API reports so by design: the bytes pass, the kind stands in headers.

@@ -110,13 +110,17 @@ fn problem(plan: &Plan, target: &Target, failed: AttemptFailed, answer: Option<A
     let AttemptFailed { mut failure, original, dialect, .. } = failed;
     let ours = target.upstream.credential.ours().is_some();
     let disclosed = failure.kind;
+    if let Some(key) = target.upstream.credential.ours() {
+        problem::hide_key(&mut failure, key.secret.expose());
+    }
     if ours {
         let as_unavailable = route.shared_quota == SharedQuota::Unavailable;
         problem::on_our_credential(&mut failure, route.disclose, as_unavailable);
     }
     problem::withhold(&mut failure, route.disclose, &[&target.upstream.name, &target.upstream.url.host]);
     let masked = ours && failure.kind != disclosed;
-    let may_pass = !masked && route.disclose == Disclose::Full;
+    // An answer to a key of ours may repeat it somewhere: it is always told anew.
+    let may_pass = !ours && !masked && route.disclose == Disclose::Full;
     Problem {
         should_retry: answer.is_some_and(|answer| answer.should_retry) && failure.retryable,
         outcome_unknown: answer.is_some_and(|answer| answer.outcome_unknown),

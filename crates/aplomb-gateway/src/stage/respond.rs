@@ -46,7 +46,7 @@ pub(crate) fn reply(
     trail: &Trail,
 ) -> Told {
     let mut told = match outcome {
-        Ok(reply) => passed(reply),
+        Ok(reply) => passed(reply, greeting),
         Err(problem) => failed(setup, greeting, problem, trail),
     };
     let headers = told.response.headers_mut();
@@ -58,9 +58,10 @@ pub(crate) fn reply(
     told
 }
 
-fn passed(reply: Reply) -> Told {
-    let Reply { mut response, sent_once, native, end, .. } = reply;
+fn passed(reply: Reply, greeting: &Greeting) -> Told {
+    let Reply { mut response, sent_once, answer, native, end } = reply;
     let headers = response.headers_mut();
+    name_request(headers, answer, greeting);
     if sent_once {
         headers.insert(REPLAY, HeaderValue::from_static("no; body too large to keep"));
     }
@@ -91,6 +92,7 @@ fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -
     for (name, value) in &problem.headers {
         headers.insert(name, value.clone());
     }
+    name_request(headers, Some(dialect), greeting);
     name_kind(headers, &failure);
     headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should_retry { "true" } else { "false" }));
     headers.remove(header::RETRY_AFTER);
@@ -175,6 +177,16 @@ fn with_trail(body: Vec<u8>, failure: &Failure, greeting: &Greeting, trail: &Tra
     });
     members.insert("aplomb".to_owned(), member);
     serde_json::to_vec(&members).unwrap_or(body)
+}
+
+/// The dialect's own request id: the upstream's where it gave one, so that its support can find it, else ours.
+fn name_request(headers: &mut HeaderMap, dialect: Option<&Dialect>, greeting: &Greeting) {
+    let Some(name) = dialect.and_then(|dialect| dialect.request_id_headers.first()) else { return };
+    if let Ok(name) = name.parse::<HeaderName>()
+        && !headers.contains_key(&name)
+    {
+        put(headers, name, &greeting.id);
+    }
 }
 
 fn name_kind(headers: &mut HeaderMap, failure: &Failure) {
