@@ -3,8 +3,6 @@
 //! Without this a page from anywhere could use a gateway on somebody's own machine, through the browser (CSRF), or
 //! after binding its own name to a loopback address (DNS rebinding).
 
-use std::net::IpAddr;
-
 use aplomb_core::{Fault, Kind};
 use http::header::{self, HeaderName};
 use http::request::Parts;
@@ -30,9 +28,9 @@ pub(crate) fn allowed_origin(server: &Server, headers: &HeaderMap) -> Option<Hea
 /// # Errors
 /// A permission problem that says what to configure.
 pub(crate) fn check(server: &Server, parts: &Parts) -> Result<(), Problem> {
-    let host = host(parts);
-    if server.is_local() && !host.as_deref().is_some_and(is_local_name) {
-        return Err(foreign("the gateway listens on this machine only and answers to its own names only"));
+    let host = authority(parts);
+    if !host.as_deref().is_some_and(|host| server.answers_to(host, server.listen)) {
+        return Err(foreign("the gateway doesn't answer to this host name; list it in `server.hosts`"));
     }
     let foreign_page = match parts.headers.get(header::ORIGIN) {
         Some(origin) => {
@@ -89,17 +87,6 @@ fn authority(parts: &Parts) -> Option<String> {
     }
 }
 
-fn host(parts: &Parts) -> Option<String> {
-    let authority: http::uri::Authority = authority(parts)?.parse().ok()?;
-    Some(authority.host().trim_matches(['[', ']']).to_ascii_lowercase())
-}
-
-fn is_local_name(host: &str) -> bool {
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,7 +105,7 @@ mod tests {
         for own in ["127.0.0.1:4100", "localhost:4100", "[::1]:4100", "app.localhost"] {
             assert!(check_with(&server, &[("host", own)]).is_ok(), "{own}");
         }
-        for foreign in ["evil.example", "127.0.0.1.evil.example:4100", "192.168.1.1"] {
+        for foreign in ["evil.example", "127.0.0.1.evil.example:4100"] {
             assert!(check_with(&server, &[("host", foreign)]).is_err(), "{foreign}");
         }
         assert!(check_with(&server, &[]).is_err());
