@@ -108,8 +108,14 @@ fn looks_like_events(text: &str) -> bool {
     text.lines().take(50).any(|line| line.starts_with("data:") || line.starts_with("event:"))
 }
 
+/// Whether a text is a page of HTML.
+pub(super) fn is_page(text: &str) -> bool {
+    let start = text.trim_start().get(..9).unwrap_or_default().to_ascii_lowercase();
+    start.starts_with("<html") || start.starts_with("<!doctype") || start.starts_with("<head")
+}
+
 /// The sentence of a page: its first heading, else its title, else its text.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     if !text.contains('<') {
         return text.to_owned();
     }

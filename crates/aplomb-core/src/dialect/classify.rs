@@ -45,7 +45,7 @@ pub(super) fn judge(catalog: &Catalog, dialect: &Dialect, case: &Case<'_>) -> Op
         .or_else(|| by_own_code(dialect, case).map(|kind| refined(kind, catalog, case)))
         .or_else(|| by_sign(catalog, case))
         .or_else(|| by_silence(case).map(Verdict::of))
-        .or_else(|| by_status(dialect, case))
+        .or_else(|| by_status(catalog, dialect, case))
         .or_else(|| (!case.facts.errors.is_empty()).then(|| Verdict::of(Kind::Validation)))
 }
 
@@ -63,7 +63,12 @@ fn row_fits(row: &ReadRow, case: &Case<'_>) -> bool {
     let one_of = |list: &[String], fact: &Option<String>| {
         list.is_empty() || fact.as_ref().is_some_and(|fact| list.contains(&fact.to_lowercase()))
     };
-    (row.status.is_empty() || case.status.is_none_or(|status| row.status.contains(&status)))
+    let at_status = match case.status {
+        Some(status) => row.status.is_empty() || row.status.contains(&status),
+        // A row that asks for nothing but a status says nothing where none is known.
+        None => row.status.is_empty() || !asks_only_for_status(row),
+    };
+    at_status
         && one_of(&row.code, &case.facts.code)
         && one_of(&row.type_, &case.facts.type_)
         && row.header.as_ref().is_none_or(|name| case.evidence.headers.has(name))
@@ -72,6 +77,14 @@ fn row_fits(row: &ReadRow, case: &Case<'_>) -> bool {
             .as_ref()
             .is_none_or(|pattern| case.texts.iter().any(|text| pattern.regex().is_match(text)))
         && row_finds(row, case)
+}
+
+fn asks_only_for_status(row: &ReadRow) -> bool {
+    row.code.is_empty()
+        && row.type_.is_empty()
+        && row.message.is_none()
+        && row.at.is_none()
+        && row.header.is_none()
 }
 
 fn row_finds(row: &ReadRow, case: &Case<'_>) -> bool {
@@ -96,7 +109,9 @@ fn by_own_code(dialect: &Dialect, case: &Case<'_>) -> Option<Kind> {
         let agrees = case.status.is_none_or(|status| status == row.status);
         (rows.next().is_none() && agrees).then_some(*kind)
     };
-    let code = case.facts.code.as_deref();
+    // A code that repeats the status says no more than the status.
+    let repeats = |code: &&str| case.status.is_some_and(|status| code.parse() == Ok(status));
+    let code = case.facts.code.as_deref().filter(|code| !repeats(code));
     let type_ = case.facts.type_.as_deref();
     code.and_then(|code| only(&|own| own.eq_ignore_ascii_case(code), |row| row.code.as_deref())).or_else(
         || type_.and_then(|type_| only(&|own| own.eq_ignore_ascii_case(type_), |row| row.type_.as_deref())),
@@ -147,7 +162,7 @@ fn by_silence(case: &Case<'_>) -> Option<Kind> {
     (case.status == Some(429) && forbidden && !case.has_wait).then_some(Kind::QuotaExhausted)
 }
 
-fn by_status(dialect: &Dialect, case: &Case<'_>) -> Option<Verdict> {
+fn by_status(catalog: &Catalog, dialect: &Dialect, case: &Case<'_>) -> Option<Verdict> {
     let status = case.status?;
     let facts = case.facts;
     let same = |own: &Option<String>, fact: &Option<String>| own.as_deref() == fact.as_deref();
@@ -156,7 +171,11 @@ fn by_status(dialect: &Dialect, case: &Case<'_>) -> Option<Verdict> {
     });
     let kind = match (exact.next(), exact.next()) {
         (Some((kind, _)), None) => Some(*kind),
-        _ => dialect.statuses.get(&status).and_then(|facts| facts.kind).or_else(|| Kind::from_status(status)),
+        _ => {
+            // What the API doesn't list, an edge in front of it may.
+            let listed = dialect.statuses.get(&status).or_else(|| catalog.get("edge")?.statuses.get(&status));
+            listed.and_then(|facts| facts.kind).or_else(|| Kind::from_status(status))
+        }
     };
     kind.map(|kind| Verdict { by_status: true, ..Verdict::of(kind) })
 }

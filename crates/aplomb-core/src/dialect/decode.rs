@@ -1,19 +1,21 @@
 //! Decoding: what an answer means, whatever its API, shape or status.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use serde_json::Value;
 
 use crate::dialect::body::{self, Shape};
 use crate::dialect::classify::{self, Case, Verdict};
-use crate::dialect::inside::says_something;
-use crate::dialect::{Evidence, Facts, detect, facts, waits};
+use crate::dialect::disguised::{self, Place};
+use crate::dialect::{Evidence, Facts, Headers, detect, facts, waits};
 use crate::failure::{Failure, Limit};
 use crate::kind::Kind;
 use crate::spec::{Catalog, Dialect, FactName};
 use crate::sse::{Item, Splitter};
 
 /// How many errors inside errors are looked into.
-const MAX_DEPTH: u8 = 3;
+const MAX_DEPTH: u8 = 6;
 
 /// What an answer means.
 #[derive(Clone, Debug)]
@@ -34,7 +36,21 @@ pub struct Decoded<'a> {
 pub fn decode<'a>(catalog: &'a Catalog, named: Option<&'a Dialect>, evidence: &Evidence<'_>) -> Decoded<'a> {
     let plain = body::plain(evidence.headers, evidence.body);
     let evidence = Evidence { body: &plain, ..*evidence };
-    Decoder { catalog, named, depth: 0 }.decode(&evidence)
+    Decoder { catalog, named, depth: 0, place: Place::Body }.decode(&evidence)
+}
+
+/// What one event of a stream means; `None` when it is a piece of an answer.
+pub(super) fn decode_event(
+    catalog: &Catalog,
+    dialect: &Dialect,
+    data: &[u8],
+    now: SystemTime,
+) -> Option<Failure> {
+    let evidence = Evidence { status: Some(200), headers: Headers(&[]), body: data, host: None, now };
+    let decoder = Decoder { catalog, named: Some(dialect), depth: 0, place: Place::Event };
+    let mut failure = decoder.decode(&evidence).failure?;
+    failure.status = failure.status.filter(|status| *status >= 400);
+    Some(failure)
 }
 
 #[derive(Clone, Copy)]
@@ -42,6 +58,7 @@ struct Decoder<'a> {
     catalog: &'a Catalog,
     named: Option<&'a Dialect>,
     depth: u8,
+    place: Place,
 }
 
 /// A body read: its dialect, its facts, and the JSON that they stood in.
@@ -62,7 +79,9 @@ impl<'a> Decoder<'a> {
         }
         let success = evidence.status.is_some_and(|status| (100..400).contains(&status));
         let reading = self.read(evidence, shape);
-        if success && !reading.json.as_ref().is_some_and(|json| self.is_error_inside_200(json)) {
+        let own = (reading.speaks || self.named.is_some()).then_some(reading.dialect);
+        let is_error = |json| disguised::is_error(self.catalog, own, json, self.place);
+        if success && !reading.json.as_ref().is_some_and(is_error) {
             let Reading { dialect, certain, speaks, .. } = reading;
             return Decoded { dialect, certain, speaks, failure: None };
         }
@@ -108,7 +127,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn read_text(self, evidence: &Evidence<'_>, sentence: String, whole: String) -> Reading<'a> {
-        let mut facts = Facts { message: Some(sentence), ..Facts::default() };
+        let mut facts = Facts { message: facts::said(&sentence), ..Facts::default() };
         let edge = self.catalog.get("edge");
         for row in self.named.into_iter().chain(edge).flat_map(|dialect| &dialect.texts) {
             let Some(found) = row.pattern.regex().captures(&whole) else { continue };
@@ -142,7 +161,7 @@ impl<'a> Decoder<'a> {
         for (name, data) in captured(text) {
             let named_error = name.as_deref().is_some_and(is_error_name);
             let Some(json) = body::json(&data) else { continue };
-            if !named_error && !self.is_error_inside_200(&json) {
+            if !named_error && !disguised::is_error(self.catalog, self.named, &json, Place::Event) {
                 continue;
             }
             let inner = Evidence { body: data.as_bytes(), status: None, ..*evidence };
@@ -166,37 +185,6 @@ impl<'a> Decoder<'a> {
             }
             self.judge(evidence, reading)
         })
-    }
-
-    /// A non-null `error`, or an object that calls itself one, and none of the members of a result.
-    fn is_error_inside_200(self, json: &Value) -> bool {
-        let object = match json {
-            Value::Array(items) => match items.as_slice() {
-                [only] => only,
-                _ => return false,
-            },
-            other => other,
-        };
-        let says = |key: &str, word: &str| {
-            object.get(key).and_then(Value::as_str).is_some_and(|text| text.eq_ignore_ascii_case(word))
-        };
-        let error =
-            object.get("error").is_some_and(|error| !matches!(error, Value::Null | Value::Bool(false)));
-        let failed = object.pointer("/response/error").is_some_and(|error| !error.is_null());
-        let blocked =
-            object.pointer("/promptFeedback/blockReason").is_some() && object.get("candidates").is_none();
-        // A choice that ended in an error holds what was said before it, and is no result.
-        let ended = choices(object).any(|choice| choice["finish_reason"] == "error");
-        let is_result = || {
-            let members =
-                self.catalog.dialects().flat_map(|dialect| &dialect.endpoints).flat_map(|end| &end.result);
-            members.into_iter().any(|member| object.get(member).is_some_and(says_something))
-        };
-        failed
-            || blocked
-            || says("type", "error")
-            || says("object", "error")
-            || (error && (ended || !is_result()))
     }
 
     fn judge(self, evidence: &Evidence<'_>, reading: Reading<'a>) -> Decoded<'a> {
@@ -369,10 +357,6 @@ fn is_word(message: &str) -> bool {
     message.len() <= 60 && !message.contains(char::is_whitespace)
 }
 
-fn choices(json: &Value) -> impl Iterator<Item = &Value> {
-    json.get("choices").and_then(Value::as_array).into_iter().flatten()
-}
-
 fn is_error_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name == "error" || name.ends_with(".failed") || name.ends_with(".error")
@@ -383,7 +367,12 @@ fn status(evidence: &Evidence<'_>, facts: &Facts, text: Option<&str>) -> Option<
     let is_failure = |status: &u16| (400..600).contains(status);
     let by_code = || facts.code.as_deref().and_then(|code| code.parse().ok()).filter(is_failure);
     let said = || facts.status.filter(is_failure).or_else(by_code).or_else(|| stated_in_details(facts));
-    let page = text.and(facts.message.as_deref()).and_then(leading_status);
+    let message = facts.message.as_deref();
+    let page = match (text, message) {
+        (Some(_), Some(message)) => leading_status(message),
+        (None, Some(message)) if body::is_page(message) => leading_status(&body::sentence(message)),
+        _ => None,
+    };
     match evidence.status {
         Some(500) => page.or(Some(500)),
         Some(status) if status >= 400 => Some(status),

@@ -34,9 +34,20 @@ pub(super) fn said(text: &str) -> Option<String> {
     (!word.is_empty() && word != "None" && word != "null").then(|| text.to_owned())
 }
 
-/// The paths in which several dialects write one parameter, as one dotted path.
-pub(super) fn dotted(loc: &[Value]) -> Option<String> {
-    let mut parts: Vec<String> = loc
+/// A path that begins with the part of the request, as a dotted one within that part; the part alone names no parameter.
+pub(super) fn located(loc: &[Value]) -> Option<String> {
+    let is_part = |first: &Value| {
+        first.as_str().is_some_and(|first| matches!(first, "body" | "query" | "path" | "header" | "cookie"))
+    };
+    match loc.split_first() {
+        Some((first, rest)) if is_part(first) => dotted(rest),
+        _ => dotted(loc),
+    }
+}
+
+/// The elements of a path as one dotted path.
+pub(super) fn dotted(path: &[Value]) -> Option<String> {
+    let parts: Vec<String> = path
         .iter()
         .filter_map(|part| match part {
             Value::String(text) => Some(text.clone()),
@@ -44,13 +55,6 @@ pub(super) fn dotted(loc: &[Value]) -> Option<String> {
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         })
         .collect();
-    // The whole body is no parameter.
-    if parts
-        .first()
-        .is_some_and(|part| matches!(part.as_str(), "body" | "query" | "path" | "header" | "cookie"))
-    {
-        parts.remove(0);
-    }
     let path = parts.join(".");
     (!path.is_empty()).then_some(path)
 }

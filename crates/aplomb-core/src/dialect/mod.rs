@@ -15,6 +15,7 @@ mod write;
 
 mod classify;
 mod detect;
+mod disguised;
 mod waits;
 
 mod inside;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::dialect::facts::{Facts, dotted, said};
+use crate::dialect::facts::{Facts, dotted, located, said};
 use crate::failure::FieldError;
 use crate::header;
 use crate::kind::Kind;
@@ -168,7 +168,7 @@ fn scalar(value: &Value) -> Option<Option<String>> {
 
 fn param(form: Form, value: &Value) -> Option<Option<String>> {
     match value {
-        Value::Array(parts) => Some(dotted(parts)),
+        Value::Array(parts) => Some(located(parts)),
         Value::String(text) if form == Form::Pointer => Some(from_pointer(text)),
         Value::String(_) | Value::Number(_) if form == Form::Loc => Some(dotted(std::slice::from_ref(value))),
         other => scalar(other),

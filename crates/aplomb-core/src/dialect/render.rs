@@ -35,7 +35,8 @@ pub fn render(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, now: S
     let facts = facts(dialect, failure, own_id, status);
     let mut headers = vec![("content-type".to_owned(), envelope.content_type.clone())];
     let mut elsewhere = Vec::new();
-    if let (Some(name), Some(id)) = (dialect.request_id_headers.first(), &facts.request_id) {
+    let id = facts.request_id.as_ref().filter(|id| is_header_safe(id));
+    if let (Some(name), Some(id)) = (dialect.request_id_headers.first(), id) {
         headers.push((name.clone(), id.clone()));
         elsewhere.push(SlotName::RequestId);
     }

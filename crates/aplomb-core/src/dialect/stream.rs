@@ -8,7 +8,7 @@ use bytes::Bytes;
 use memchr::memmem;
 use serde::de::IgnoredAny;
 
-use crate::dialect::{Evidence, Headers, decode};
+use crate::dialect::decode::decode_event;
 use crate::failure::Failure;
 use crate::kind::{Fault, Kind};
 use crate::spec::{Catalog, Dialect, Path, StreamForm};
@@ -101,7 +101,7 @@ impl<'a> StreamReader<'a> {
         }
         if let Some(tail) = tail {
             let text = tail.stray().unwrap_or(tail.bytes());
-            if let Some(failure) = error_in(catalog, dialect, text, now) {
+            if let Some(failure) = decode_event(catalog, dialect, text, now) {
                 seen.failure = Some(failure);
                 return seen;
             }
@@ -137,7 +137,7 @@ impl<'a> StreamReader<'a> {
             None => name == Some("error"),
         };
         if named_error || self.form.is_some_and(|form| may_hold(&form.error_at, &data)) {
-            if let Some(failure) = error_in(self.catalog, self.dialect, &data, now) {
+            if let Some(failure) = decode_event(self.catalog, self.dialect, &data, now) {
                 return Verdict::Fail(Box::new(failure));
             }
             if named_error {
@@ -169,7 +169,7 @@ impl<'a> StreamReader<'a> {
     }
 
     fn judge_stray(&mut self, text: &[u8], now: SystemTime) -> Verdict {
-        match error_in(self.catalog, self.dialect, text, now) {
+        match decode_event(self.catalog, self.dialect, text, now) {
             Some(failure) => Verdict::Fail(Box::new(failure)),
             None => {
                 self.progress.malformed += 1;
@@ -194,13 +194,6 @@ fn push(pieces: &mut Vec<Bytes>, piece: Bytes) {
 /// A failure of the connection rather than of the API.
 fn broken(message: &str) -> Failure {
     Failure::new(Kind::BadGateway).fault(Fault::Network).message(message)
-}
-
-fn error_in(catalog: &Catalog, dialect: &Dialect, text: &[u8], now: SystemTime) -> Option<Failure> {
-    let evidence = Evidence { status: Some(200), headers: Headers(&[]), body: text, host: None, now };
-    let mut failure = decode(catalog, Some(dialect), &evidence).failure?;
-    failure.status = failure.status.filter(|status| *status >= 400);
-    Some(failure)
 }
 
 fn is_done(form: &StreamForm, name: Option<&str>, data: &[u8]) -> bool {

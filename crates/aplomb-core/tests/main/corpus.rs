@@ -6,9 +6,7 @@ use std::time::SystemTime;
 use aplomb_core::{Catalog, Dialect, Evidence, Failure, Headers, catalog, decode};
 use serde_json::Value;
 
-/// The eight facts that are compared.
-const FACTS: [&str; 8] =
-    ["kind", "retryable", "retry_after_s", "message", "code", "type", "param", "request_id"];
+use crate::case::differences;
 
 fn corpus() -> Vec<Value> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/corpus/errors.jsonl");
@@ -31,32 +29,6 @@ fn explain(catalog: &Catalog, named: Option<&Dialect>, case: &Value) -> Option<F
         now: SystemTime::UNIX_EPOCH,
     };
     decode(catalog, named, &evidence).failure
-}
-
-/// What differs from the label, as `fact: seen instead of true`.
-pub(crate) fn differences(failure: Option<&Failure>, truth: &Value) -> Vec<String> {
-    let Some(failure) = failure else { return vec!["read as a success".to_owned()] };
-    let text = |fact: &Option<String>| Value::from(fact.clone());
-    FACTS
-        .iter()
-        .filter_map(|fact| {
-            let seen = match *fact {
-                "kind" => Value::from(failure.kind.as_str()),
-                "retryable" => Value::from(failure.retryable),
-                "retry_after_s" => Value::from(failure.wait.map(|wait| wait.as_secs_f64())),
-                "message" => text(&failure.message),
-                "code" => text(&failure.code),
-                "type" => text(&failure.type_),
-                "param" => text(&failure.param),
-                _ => text(&failure.request_id),
-            };
-            let same = match (seen.as_f64(), truth[*fact].as_f64()) {
-                (Some(seen), Some(want)) => (seen - want).abs() <= want.abs() * 0.01,
-                _ => seen == truth[*fact],
-            };
-            (!same).then(|| format!("{fact}: {seen} instead of {}", truth[*fact]))
-        })
-        .collect()
 }
 
 #[test]

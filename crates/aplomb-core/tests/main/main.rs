@@ -1,6 +1,12 @@
-//! The core held against the evidence in `conformance/`.
+//! What the core does to real failures and to hostile ones, from outside: decoding, rendering and both in turn.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "tests read fixtures")]
 
+mod case;
+
+mod conformance;
 mod corpus;
+mod traps;
+
+mod fuzzing;

@@ -1,0 +1,4 @@
+//! Fuzzes `headers`; `src/lib.rs` says what it holds.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| aplomb_fuzz::headers(data));
