@@ -65,6 +65,18 @@ pub struct Sdk {
     /// The name of the argument that takes the base URL.
     #[serde(default = "base_url")]
     pub base_url: String,
+    /// The whole call, with `$url` in it, where the URL is no plain argument.
+    pub call: Option<String>,
+}
+
+impl Sdk {
+    /// The line to paste that makes a client for this URL.
+    pub fn line(&self, url: &str) -> String {
+        self.call.as_ref().map_or_else(
+            || format!("{}({}=\"{url}\")", self.class, self.base_url),
+            |call| call.replace("$url", url),
+        )
+    }
 }
 
 fn base_url() -> String {

@@ -28,10 +28,9 @@ pub(super) fn text(config: &Config, catalog: &Catalog, gateway: &Gateway) -> Str
 fn line(out: &mut String, catalog: &Catalog, origin: &str, route: &Route) {
     let dialect = route.upstream.dialect.as_deref().and_then(|name| catalog.get(name));
     let base = format!("{origin}{}{}", route.path.trim_end_matches('/'), sdk_path(route, dialect));
-    let paste = dialect.and_then(|dialect| dialect.sdk.get("python")).map_or_else(
-        || format!("base URL {base}"),
-        |sdk| format!("{}({}=\"{base}\")", sdk.class, sdk.base_url),
-    );
+    let paste = dialect
+        .and_then(|dialect| dialect.sdk.get("python"))
+        .map_or_else(|| format!("base URL {base}"), |sdk| sdk.line(&base));
     // Writing to a string can't fail.
     let _ = writeln!(out, "  {:16} → {:40} {paste}", route.path, route.upstream.url.to_string());
 }
