@@ -97,18 +97,25 @@ pub(super) fn wait_until_quiet(patience: Duration) -> f64 {
 
 /// What the numbers hold for: names and versions, each a line.
 pub(super) fn versions(aplomb: Option<&Path>) -> Vec<(String, String)> {
-    let mut lines = vec![
-        ("machine".to_owned(), machine()),
+    let mut lines = machine_and_code();
+    lines.extend([
         ("nginx (upstream and peer)".to_owned(), first_line("nginx -v 2>&1")),
         ("wrk".to_owned(), first_line("wrk -v 2>&1")),
         ("h2load".to_owned(), first_line("h2load --version")),
-        ("rustc".to_owned(), first_line("rustc --version")),
-        ("commit".to_owned(), first_line("git describe --always --dirty --abbrev=10")),
-    ];
+    ]);
     if let Some(binary) = aplomb {
         lines.push(("aplomb".to_owned(), first_line(&format!("'{}' --version", binary.display()))));
     }
     lines
+}
+
+/// The machine, the compiler and the commit.
+pub(super) fn machine_and_code() -> Vec<(String, String)> {
+    vec![
+        ("machine".to_owned(), machine()),
+        ("rustc".to_owned(), first_line("rustc --version")),
+        ("commit".to_owned(), first_line("git describe --always --dirty --abbrev=10")),
+    ]
 }
 
 /// Today's date in UTC, as `2026-01-31`.

@@ -8,6 +8,7 @@ pub(crate) use rules::run;
 use rules::{Complaints, line_of};
 
 mod changelog;
+mod decisions;
 mod fixtures;
 mod length;
 mod module_page;

@@ -1,6 +1,8 @@
 //! The list of rules, and applying them all to the repository.
 
-use super::{changelog, fixtures, length, module_page, names, private_paths, secrets, stages, unfinished};
+use super::{
+    changelog, decisions, fixtures, length, module_page, names, private_paths, secrets, stages, unfinished,
+};
 use crate::tree::Tree;
 use crate::trouble::{Outcome, Trouble};
 
@@ -15,6 +17,7 @@ const RULES: &[fn(&Tree) -> Complaints] = &[
     fixtures::complaints,
     stages::complaints,
     changelog::complaints,
+    decisions::complaints,
     private_paths::complaints,
     secrets::complaints,
 ];

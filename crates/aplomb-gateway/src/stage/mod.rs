@@ -1,7 +1,11 @@
 //! The stages of a request, in the order of the story in `pipeline.rs`.
 
-pub(crate) mod dispatch;
-pub(crate) mod plan;
 pub(crate) mod receive;
+
+pub(crate) mod plan;
+
+pub(crate) mod dispatch;
+
 pub(crate) mod respond;
+
 pub(crate) mod settle;
