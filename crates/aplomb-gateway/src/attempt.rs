@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use aplomb_core::dialect;
 use aplomb_core::policy::Sent;
 use aplomb_core::spec::{Endpoint, NativeErrors};
 use aplomb_core::{Dialect, Evidence, Failure as CoreFailure, Fault, Headers, Kind, decode};
@@ -43,13 +44,18 @@ pub(crate) struct Failure {
 }
 
 /// Sends the request to a target, and judges the answer.
-pub(crate) async fn run(worker: &Worker, plan: &mut Plan, target: &Target) -> Outcome {
+pub(crate) async fn run(
+    worker: &Worker,
+    plan: &mut Plan,
+    target: &Target,
+    endpoint: Option<&'static Endpoint>,
+) -> Outcome {
     let timeouts = &target.upstream.timeouts;
     let headers = if plan.wants_stream { timeouts.first_event } else { timeouts.headers };
     let request = forward::request(plan, target);
     let patience = Patience { connect: timeouts.connect, headers };
     match worker.pool(target).send(&target.origin, request, patience).await {
-        Ok(answer) => judge(worker, plan, target, answer).await,
+        Ok(answer) => judge(worker, plan, target, endpoint, answer).await,
         Err(error) => Outcome::Failed(Box::new(unsent(&error, plan))),
     }
 }
@@ -76,7 +82,13 @@ fn unsent(error: &SendError, plan: &Plan) -> Failure {
     }
 }
 
-async fn judge(worker: &Worker, plan: &Plan, target: &Target, answer: Response<UpstreamBody>) -> Outcome {
+async fn judge(
+    worker: &Worker,
+    plan: &Plan,
+    target: &Target,
+    endpoint: Option<&'static Endpoint>,
+    answer: Response<UpstreamBody>,
+) -> Outcome {
     let (mut parts, body) = answer.into_parts();
     forward::strip_answer(&mut parts.headers, target);
     let status = parts.status;
@@ -87,7 +99,6 @@ async fn judge(worker: &Worker, plan: &Plan, target: &Target, answer: Response<U
         let failure = lost("the upstream answered a part of what was asked for as a whole");
         return failed(plan, failure, Some(status));
     }
-    let endpoint = plan.endpoint(target);
     match handling(plan, endpoint, status, &parts.headers) {
         Handling::Pass => pass(plan, Response::from_parts(parts, Body::from(body))),
         Handling::Hold => {
@@ -127,14 +138,15 @@ fn handling(plan: &Plan, endpoint: Option<&Endpoint>, status: StatusCode, header
     let bodiless = plan.received.method == Method::HEAD
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT)
         || !status.is_success();
-    if bodiless || headers.contains_key(header::CONTENT_ENCODING) {
+    if bodiless {
         return Handling::Pass;
     }
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let is =
         |kind: &str| content_type.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
+    let compressed = headers.contains_key(header::CONTENT_ENCODING);
     if is("text/event-stream") {
-        return Handling::Watch;
+        return if compressed { Handling::Pass } else { Handling::Watch };
     }
     let json = is("application/json") || content_type.contains("+json");
     let streams_otherwise =
@@ -188,15 +200,17 @@ fn error_inside(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Option<Inside> {
-    if !aplomb_core::dialect::may_hold_error(body) {
+    let compressed = headers.contains_key(header::CONTENT_ENCODING);
+    if !compressed && !dialect::may_hold_error(body) {
         return None;
     }
     let listed = forward::listed(headers);
-    let evidence = evidence(Some(200), &listed, body, target);
+    let plain = dialect::body::plain(Headers(&listed), body);
     let results = endpoint.map(|endpoint| endpoint.result.as_slice()).unwrap_or_default();
-    if aplomb_core::dialect::is_result(results, body) {
+    if !dialect::may_hold_error(&plain) || dialect::is_result(results, &plain) {
         return None;
     }
+    let evidence = evidence(Some(200), &listed, body, target);
     let decoded = decode(plan.setup().catalog, target.dialect, &evidence);
     let mut failure = decoded.failure?;
     failure.status = failure.status.filter(|status| *status >= 400);

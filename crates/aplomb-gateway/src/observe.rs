@@ -64,7 +64,7 @@ pub(crate) fn request(trail: &Trail, end: &End) {
             tracing::info!(
                 target: "aplomb::request",
                 id = trail.id,
-                asked = redact(&trail.asked).as_ref(),
+                asked = redact(&trail.asked()).as_ref(),
                 route = trail.route.as_deref().unwrap_or("-"),
                 status = end.status,
                 ms = millis(trail),
@@ -96,7 +96,7 @@ fn line(trail: &Trail, end: &End, write: impl FnOnce(&Fields<'_>)) {
     let failure = end.failure.as_ref();
     write(&Fields {
         id: &trail.id,
-        asked: &redact(&trail.asked),
+        asked: &redact(&trail.asked()),
         route: trail.route.as_deref().unwrap_or("-"),
         status: end.status,
         ms: millis(trail),

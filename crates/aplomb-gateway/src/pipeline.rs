@@ -29,7 +29,7 @@ pub(crate) async fn answer(worker: Worker, raw: Request<Incoming>, from: ConnInf
     let began = Instant::now();
     let setup = worker.shared().setup();
     let greeting = receive::greet(&worker, &setup, &raw);
-    let trail = Trail::new(greeting.id.clone(), began, format!("{} {}", raw.method(), raw.uri().path()));
+    let trail = Trail::new(greeting.id.clone(), began, raw.method().clone(), raw.uri().clone());
     let mut watch = settle::Watch::new(worker.clone(), trail);
     let outcome = run(&worker, &setup, raw, from, &greeting, watch.trail()).await;
     let reply = respond::reply(&setup, &greeting, outcome, watch.trail());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aplomb_core::{Catalog, Dialect};
-use http::{HeaderName, Uri};
+use http::{HeaderMap, HeaderName, Uri};
 
 use crate::config::{Config, Hop, NoRoute, Route, Upstream};
 use crate::net::{Origin, OriginError, Trust, TrustError};
@@ -18,9 +18,19 @@ pub(crate) struct Setup {
     pub(crate) catalog: &'static Catalog,
     /// Every header that carries a credential in some dialect.
     pub(crate) credential_headers: Vec<HeaderName>,
+    /// By which header and prefix callers of which dialect send their credential, the highest rank first.
+    pub(crate) credential_ways: Vec<CredentialWay>,
     /// Every query parameter that does.
     pub(crate) credential_params: Vec<&'static str>,
     routes: HashMap<String, Arc<Way>>,
+}
+
+/// How callers of a dialect send their credential.
+#[derive(Debug)]
+pub(crate) struct CredentialWay {
+    header: HeaderName,
+    prefix: &'static str,
+    dialect: &'static Dialect,
 }
 
 /// A route with its upstreams resolved.
@@ -98,7 +108,16 @@ impl Setup {
         credential_params.push("key");
         credential_params.sort_unstable();
         credential_params.dedup();
-        Ok(Self { config, catalog, credential_headers, credential_params, routes })
+        let credential_ways = credential_ways(catalog);
+        Ok(Self { config, catalog, credential_headers, credential_ways, credential_params, routes })
+    }
+
+    /// The dialect whose way of sending credentials a request uses; of several the one of highest rank.
+    pub(crate) fn by_credential(&self, headers: &HeaderMap) -> Option<&'static Dialect> {
+        let uses = |way: &&CredentialWay| {
+            headers.get(&way.header).is_some_and(|value| value.as_bytes().starts_with(way.prefix.as_bytes()))
+        };
+        self.credential_ways.iter().find(uses).map(|way| way.dialect)
     }
 
     /// The route of a path, and what lies behind its prefix.
@@ -110,6 +129,21 @@ impl Setup {
         let way = self.routes.get(&found.route.path).ok_or(NoRoute::Unknown)?;
         Ok((way, found.rest))
     }
+}
+
+/// One way for each header and prefix: the dialect of highest rank has it.
+fn credential_ways(catalog: &'static Catalog) -> Vec<CredentialWay> {
+    let mut dialects: Vec<&'static Dialect> = catalog.dialects().collect();
+    dialects.sort_by_key(|dialect| std::cmp::Reverse(dialect.detect.rank));
+    let mut ways: Vec<CredentialWay> = Vec::new();
+    for dialect in dialects {
+        let Some(auth) = &dialect.auth else { continue };
+        let Ok(header) = auth.header.parse::<HeaderName>() else { continue };
+        if !ways.iter().any(|way| way.header == header && way.prefix == auth.prefix) {
+            ways.push(CredentialWay { header, prefix: &auth.prefix, dialect });
+        }
+    }
+    ways
 }
 
 fn target(hop: Hop<'_>, catalog: &'static Catalog) -> Result<Target, SetupError> {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aplomb_core::Failure;
+use http::{Method, Uri};
 
 /// One request's story so far.
 #[derive(Debug)]
@@ -11,8 +12,10 @@ pub(crate) struct Trail {
     pub(crate) id: String,
     /// When the request arrived.
     pub(crate) began: Instant,
-    /// What was asked: method and path without its query.
-    pub(crate) asked: String,
+    /// With which method.
+    pub(crate) method: Method,
+    /// What was asked for; its query is told to nobody.
+    pub(crate) uri: Uri,
     /// The route's path, once it is known.
     pub(crate) route: Option<String>,
     /// The attempts in order.
@@ -36,8 +39,29 @@ pub(crate) struct Attempt {
 
 impl Trail {
     /// A story that begins now.
-    pub(crate) fn new(id: String, began: Instant, asked: String) -> Self {
-        Self { id, began, asked, route: None, attempts: Vec::new() }
+    pub(crate) fn new(id: String, began: Instant, method: Method, uri: Uri) -> Self {
+        Self { id, began, method, uri, route: None, attempts: Vec::new() }
+    }
+
+    /// Method and path.
+    pub(crate) fn asked(&self) -> String {
+        format!("{} {}", self.method, self.uri.path())
+    }
+
+    /// An attempt begins.
+    pub(crate) fn begin(&mut self, upstream: &str) {
+        let began = self.began.elapsed();
+        let upstream = upstream.to_owned();
+        self.attempts.push(Attempt { upstream, began, took: Duration::ZERO, status: None, failure: None });
+    }
+
+    /// The attempt that began last has its answer or its failure.
+    pub(crate) fn end(&mut self, status: Option<u16>, failure: Option<Failure>) {
+        let now = self.began.elapsed();
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.took = now.saturating_sub(attempt.began);
+            (attempt.status, attempt.failure) = (status, failure);
+        }
     }
 
     /// The attempts in one line: `groq 429 rate_limit 120ms, backup 200 80ms`.
@@ -59,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_line_tells_every_attempt() {
-        let mut trail = Trail::new("req_1".into(), Instant::now(), "POST /".into());
+        let mut trail = Trail::new("req_1".into(), Instant::now(), Method::POST, Uri::from_static("/"));
         let millis = Duration::from_millis;
         let failure = Some(Failure::new(Kind::RateLimit));
         trail.attempts.push(Attempt {

@@ -44,9 +44,12 @@ async fn attempts(
     let mut hop = 0;
     loop {
         let target = &way.targets[hop];
-        let began = trail.began.elapsed();
-        let outcome = attempt::run(worker, plan, target).await;
-        note(trail, target, began, &outcome);
+        trail.begin(&target.upstream.name);
+        let outcome = attempt::run(worker, plan, target, plan.hops[hop].endpoint).await;
+        match &outcome {
+            Outcome::Answer(reply) => trail.end(Some(reply.response.status().as_u16()), None),
+            Outcome::Failed(failed) => trail.end(failed.status, Some(failed.failure.clone())),
+        }
         let failed = match outcome {
             Outcome::Answer(reply) => return Ok(*reply),
             Outcome::Failed(failed) => *failed,
@@ -55,7 +58,7 @@ async fn attempts(
             failure: &failed.failure,
             sent: failed.sent,
             silent: failed.silent,
-            repeatable: plan.repeatable[hop],
+            repeatable: plan.hops[hop].repeatable,
             replayable: plan.received.body.kept().is_some(),
             own_credential: target.upstream.credential.ours().is_some(),
             next: way.targets.get(hop + 1).map(|next| NextUpstream { no_larger: no_larger(target, next) }),
@@ -92,16 +95,6 @@ fn no_larger(here: &Target, next: &Target) -> bool {
         (Some(here), Some(next)) => next <= here,
         (None, _) | (_, None) => false,
     }
-}
-
-fn note(trail: &mut Trail, target: &Target, began: Duration, outcome: &Outcome) {
-    let (status, failure) = match outcome {
-        Outcome::Answer(reply) => (Some(reply.response.status().as_u16()), None),
-        Outcome::Failed(failed) => (failed.status, Some(failed.failure.clone())),
-    };
-    let took = trail.began.elapsed().saturating_sub(began);
-    let upstream = target.upstream.name.clone();
-    trail.attempts.push(crate::trail::Attempt { upstream, began, took, status, failure });
 }
 
 /// The failure as the caller is to hear of it.

@@ -18,10 +18,18 @@ pub(crate) struct Plan {
     pub(crate) received: Received,
     /// The caller asks for a stream.
     pub(crate) wants_stream: bool,
-    /// Whether it may be sent again although it may have been acted on, for each target.
-    pub(crate) repeatable: Vec<Repeatable>,
+    /// What is known about it at each target, in order.
+    pub(crate) hops: Vec<Hop>,
     /// The method changes nothing.
     pub(crate) safe: bool,
+}
+
+/// What is known about a request at one target.
+pub(crate) struct Hop {
+    /// The endpoint that it names, when the target's dialect knows it.
+    pub(crate) endpoint: Option<&'static Endpoint>,
+    /// Whether it may be sent again although it may have been acted on.
+    pub(crate) repeatable: Repeatable,
 }
 
 impl Plan {
@@ -49,11 +57,6 @@ impl Plan {
         let own = self.received.answer.or(self.way().answer).or(upstream);
         own.or_else(plain).expect("the catalogue is never empty")
     }
-
-    /// The endpoint that the request names at a target, when its dialect knows it.
-    pub(crate) fn endpoint(&self, target: &Target) -> Option<&'static Endpoint> {
-        target.dialect?.endpoint(self.received.method.as_str(), &self.received.rest)
-    }
 }
 
 /// Chooses whom to ask.
@@ -61,20 +64,18 @@ impl Plan {
 /// # Errors
 /// None yet: every route has an upstream. The place is for lanes that refuse at once.
 pub(crate) fn choose(received: Received) -> Result<Plan, Problem> {
-    let method = received.method.as_str();
-    let repeatable = received.way.targets.iter().map(|target| repeatable(&received, target)).collect();
-    let first = received.way.targets.first().and_then(|target| target.dialect);
-    let endpoint = first.and_then(|dialect| dialect.endpoint(method, &received.rest));
+    let hops: Vec<Hop> = received.way.targets.iter().map(|target| hop(&received, target)).collect();
+    let endpoint = hops.first().and_then(|hop| hop.endpoint);
     let wants_stream = match endpoint.and_then(|endpoint| endpoint.stream_when.as_ref()) {
         Some(StreamWhen::Path) => true,
         Some(StreamWhen::Member(path)) => model::is_true(received.body.kept(), path),
         None => received.accepts_events,
     };
-    let safe = is_safe(method);
-    Ok(Plan { wants_stream, repeatable, safe, received })
+    let safe = is_safe(received.method.as_str());
+    Ok(Plan { wants_stream, hops, safe, received })
 }
 
-fn repeatable(received: &Received, target: &Target) -> Repeatable {
+fn hop(received: &Received, target: &Target) -> Hop {
     let method = received.method.as_str();
     let rule = match received.way.route.retry.repeat {
         Repeat::Auto => RepeatRule::Auto,
@@ -91,5 +92,5 @@ fn repeatable(received: &Received, target: &Target) -> Repeatable {
         endpoint: endpoint.is_some_and(|endpoint| endpoint.repeatable),
         key,
     };
-    Repeatable::new(rule, facts)
+    Hop { endpoint, repeatable: Repeatable::new(rule, facts) }
 }

@@ -99,7 +99,7 @@ pub(crate) fn greet(worker: &Worker, setup: &Setup, raw: &Request<Incoming>) -> 
     let own = headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_sane(id));
     Greeting {
         id: own.map_or_else(|| worker.new_id(), str::to_owned),
-        answer: wants_problem(setup, headers).or_else(|| by_credential(setup, headers)),
+        answer: wants_problem(setup, headers).or_else(|| setup.by_credential(headers)),
         origin: browser::allowed_origin(&setup.config.server, headers),
         head: raw.method() == Method::HEAD,
     }
@@ -114,19 +114,6 @@ fn is_sane(id: &str) -> bool {
 fn wants_problem(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect> {
     let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
     accept.contains("application/problem+json").then(|| setup.catalog.get("problem")).flatten()
-}
-
-/// The dialect whose way of sending credentials the caller used; of several the one of highest rank.
-fn by_credential(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect> {
-    let uses = |dialect: &&Dialect| {
-        dialect.auth.as_ref().is_some_and(|auth| {
-            headers
-                .get(&auth.header)
-                .is_some_and(|value| value.as_bytes().starts_with(auth.prefix.as_bytes()))
-        })
-    };
-    let catalog: &'static aplomb_core::Catalog = setup.catalog;
-    catalog.dialects().filter(uses).max_by_key(|dialect| dialect.detect.rank)
 }
 
 /// Reads a request.
