@@ -23,3 +23,8 @@ pub mod sse;
 
 pub mod dialect;
 pub use dialect::{Decoded, Evidence, Headers, Rendered, decode, render};
+
+pub mod capture;
+
+mod explain;
+pub use explain::{Certainty, Explanation};
