@@ -2,6 +2,7 @@
 
 mod check;
 mod dialects;
+mod explain;
 mod init;
 mod say;
 mod serve;
@@ -20,6 +21,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Explain(explain::ExplainArgs),
     Check(check::CheckArgs),
     Init(init::InitArgs),
     Serve(serve::ServeArgs),
@@ -27,6 +29,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Explain(args) => explain::run(args),
         Command::Check(args) => check::run(args),
         Command::Init(args) => init::run(args),
         Command::Serve(args) => serve::run(args),

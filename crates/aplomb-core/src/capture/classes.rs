@@ -1,5 +1,4 @@
 //! The classes of exceptions that say a status by their name alone.
-// tidy-allow: long-file (one table)
 
 /// Class names as SDKs of all languages share them, and the status that each stands for.
 const CLASSES: &[(&str, u16)] = &[

@@ -52,8 +52,10 @@ fn one(exception: &str, whole: &str) -> Option<Capture> {
     let mut capture = said(text, told.as_ref())
         .or_else(|| (named.class.is_some() || text.len() < exception.len()).then(|| of_text(text)))?;
     capture.source = Source::Exception;
-    capture.status =
-        capture.status.or(told.map(|told| told.status)).or_else(|| named.class.and_then(classes::status));
+    capture.status = capture
+        .status
+        .or_else(|| told.map(|told| told.status))
+        .or_else(|| named.class.and_then(classes::status));
     capture.host = capture.host.or_else(|| host(text)).or_else(|| host(whole));
     capture.package = named.package.map(str::to_ascii_lowercase);
     told_headers(text, &mut capture);
@@ -168,7 +170,8 @@ fn listed_details(text: &str, status: u16) -> Option<Capture> {
 /// What follows a client's own sentence: the rest of its line names the address, and a page about the status.
 fn after_clients(text: &str) -> &str {
     let mut rest = text.split_once('\n').map_or("", |(_, rest)| rest);
-    while let Some((line, more)) = rest.split_once('\n').or((!rest.is_empty()).then_some((rest, ""))) {
+    while let Some((line, more)) = rest.split_once('\n').or_else(|| (!rest.is_empty()).then_some((rest, "")))
+    {
         if !line.trim().is_empty() && !line.starts_with("For more information check:") {
             break;
         }

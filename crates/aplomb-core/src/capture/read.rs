@@ -54,7 +54,7 @@ impl Capture {
         let found = match body::shape(bytes) {
             Shape::Events(_) => Some(whole(Source::Stream)),
             Shape::Json(json) if says_something(&json) => wrapped::response(&json),
-            Shape::Json(_) => as_printed(),
+            Shape::Json(_) => as_printed().or_else(|| exception::read(text)),
             Shape::Text { .. } if !text.trim_start().starts_with('<') => {
                 as_printed().or_else(|| exception::read(text))
             }

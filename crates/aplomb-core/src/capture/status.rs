@@ -28,7 +28,7 @@ const PREFIXES: &[&str] = &[
     r"^Error code: (\d{3})(?: - |$)",
     r"^API error occurred: Status(?: code)?:? (\d{3})(?: Content-Type \S+)?\.?",
     r"^(?:GET|POST|PUT|PATCH|DELETE|HEAD) .https?://[^\s]+.: (\d{3})(?: [A-Z][A-Za-z' -]*[a-z])?",
-    r"^Error fetching from https?://\S+: \[(\d{3})[^\]]*\]",
+    r"^(?:\[[^\]\n]*\]: )?Error fetching from https?://\S+: \[(\d{3})[^\]]*\]",
     r"^HTTP(?:/[\d.]+)?(?: status| error| code)*:? \(?(\d{3})\)?(?: \([^)\n]*\))?(?: ?[:–-]|$|\s)",
     r"^\(?(\d{3})\)?(?: [A-Z]+_[A-Z_]+\.?|:| |$)",
 ];

@@ -49,7 +49,7 @@ pub(super) fn named(text: &str) -> Named<'_> {
     let mut found = Named { text: text.trim_start(), ..Named::default() };
     while let Some((name, rest)) = next_name(found.text) {
         let (path, class) = name.rsplit_once(['.', ':', '\\']).unwrap_or(("", name));
-        found.class = found.class.or(Some(class).filter(|class| classes::status(class).is_some()));
+        found.class = found.class.or_else(|| Some(class).filter(|class| classes::status(class).is_some()));
         let provider = class.strip_suffix("Exception").filter(|_| classes::status(class).is_none());
         let package =
             path.split(['.', ':', '\\']).find(|part| !matches!(*part, "" | "com" | "exceptions" | "errors"));
@@ -82,7 +82,8 @@ fn next_name(text: &str) -> Option<(&str, &str)> {
     if !classes::is_exception(class) {
         return None;
     }
-    let rest = text[name.len()..].strip_prefix("]").unwrap_or(&text[name.len()..]);
+    let rest = &text[name.len()..];
+    let rest = rest.strip_prefix(']').unwrap_or(rest);
     let rest =
         rest.strip_prefix(": ").or_else(|| rest.strip_prefix(" - ")).or_else(|| rest.strip_prefix(":\n"));
     Some((name, rest?.trim_start()))

@@ -7,6 +7,7 @@ mod case;
 
 mod conformance;
 mod corpus;
+mod exceptions;
 mod traps;
 
 mod fuzzing;
