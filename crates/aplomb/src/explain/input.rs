@@ -14,7 +14,7 @@ const LARGEST: u64 = 10 << 20;
 pub(super) fn read(file: Option<&Path>) -> Result<Vec<u8>, String> {
     let bytes = match file.filter(|file| *file != Path::new("-")) {
         Some(path) => {
-            let file = File::open(path).and_then(|file| read_from(file));
+            let file = File::open(path).and_then(read_from);
             file.map_err(|err| format!("{} can't be read: {err}", path.display()))?
         }
         None if file.is_none() && std::io::stdin().is_terminal() => {

@@ -1,5 +1,7 @@
 //! The commands as a person calls them: the built binary, its output and its exit status.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and prints its score")]
+
 mod call;
 mod corpus;
 
