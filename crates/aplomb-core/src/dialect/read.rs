@@ -287,6 +287,10 @@ fn keep_rest(node: &Node, mut members: Map<String, Value>, facts: &mut Facts) {
             }
             None
         };
+        // Only a list of field errors leaves the whole sentence to the rest.
+        if facts.message.is_none() {
+            facts.message = take(&mut members, "message");
+        }
         facts.code = take(&mut members, "code").or_else(|| facts.code.take());
         facts.type_ = take(&mut members, "type").or_else(|| facts.type_.take());
         facts.param = take(&mut members, "param").or_else(|| facts.param.take());
@@ -354,6 +358,18 @@ mod tests {
         assert_eq!(facts.param.as_deref(), Some("Model.Field"));
         assert_eq!(facts.errors.len(), 2);
         assert_eq!(facts.message.as_deref(), Some("Invalid"));
+    }
+
+    #[test]
+    fn the_whole_sentence_stands_beside_a_list_that_says_something_else() {
+        let value =
+            json!({"detail": [{"loc": ["body", "age"], "msg": "too young"}], "message": "Invalid input."});
+        let facts =
+            facts(r#"{"detail[]": {"loc": "$param:loc", "msg": "$message"}, "...": "$rest"}"#, &value)
+                .unwrap();
+        assert_eq!(facts.message.as_deref(), Some("Invalid input."));
+        assert_eq!(facts.errors[0].message, "too young");
+        assert!(facts.details.is_empty());
     }
 
     #[test]

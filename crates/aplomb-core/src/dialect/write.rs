@@ -26,6 +26,7 @@ pub(super) fn write(node: &Node, facts: &Facts, elsewhere: &[SlotName]) -> Value
 fn left_over(facts: &Facts, placed: &[SlotName]) -> Map<String, Value> {
     let mut rest = Map::new();
     let texts = [
+        (SlotName::Message, "message", &facts.message),
         (SlotName::Code, "code", &facts.code),
         (SlotName::Type, "type", &facts.type_),
         (SlotName::Param, "param", &facts.param),
@@ -137,8 +138,10 @@ impl Writer<'_> {
             Writer { facts: &facts, has_rest: false, rest: Map::new(), placed: &mut placed }.node(node)
         };
         let items: Vec<_> = errors.iter().filter_map(item).collect();
+        let says_all =
+            self.facts.errors.first().is_none_or(|first| self.facts.message.as_ref() == Some(&first.message));
         for slot in [SlotName::Message, SlotName::Param, SlotName::Type] {
-            if node.holds(slot) {
+            if node.holds(slot) && (slot != SlotName::Message || says_all) {
                 self.placed.push(slot);
             }
         }
