@@ -26,6 +26,6 @@ mod replay;
 pub use replay::{KEEP_AT_MOST, Kept, keep};
 mod transport;
 pub use listen::{
-    ConnInfo, Drained, ListenSettings, Refusal, ServerTls, ServerTlsError, Service, Stop, Stopper, bind,
-    serve, stopper, work,
+    ConnInfo, Drained, HeadLimits, ListenSettings, Refusal, ServerTls, ServerTlsError, Service, Stop,
+    Stopper, bind, serve, stopper, work,
 };

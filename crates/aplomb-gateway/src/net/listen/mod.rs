@@ -61,5 +61,6 @@ mod connection;
 mod gate;
 mod guarded;
 mod head;
+pub use head::HeadLimits;
 mod sniff;
 mod watch;
