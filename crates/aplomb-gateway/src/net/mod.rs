@@ -5,6 +5,8 @@
 
 mod body;
 pub use body::{Body, LocalBody};
+mod at_most;
+pub use at_most::{Overflow, at_most};
 mod body_error;
 pub use body_error::{BodyError, BodyFault};
 mod upstream;
