@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use memchr::memmem;
 use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 
 use crate::dialect::decode::decode_event;
 use crate::failure::Failure;
@@ -128,16 +129,13 @@ impl<'a> StreamReader<'a> {
         self.progress.events += 1;
         let name = event.name();
         let data = event.data().unwrap_or_default();
-        if self.form.is_some_and(|form| is_done(form, name, &data)) {
-            self.progress.done = true;
-            return Verdict::Pass;
-        }
         let named_error = match self.form {
             Some(form) => name.is_some_and(|name| form.error_events.iter().any(|own| own == name)),
             None => name == Some("error"),
         };
         if named_error || self.form.is_some_and(|form| may_hold(&form.error_at, &data)) {
-            if let Some(failure) = decode_event(self.catalog, self.dialect, &data, now) {
+            let failure = decode_event(self.catalog, self.dialect, &data, now);
+            if let Some(failure) = failure.or_else(|| self.error_member(&data, now)) {
                 return Verdict::Fail(Box::new(failure));
             }
             if named_error {
@@ -147,7 +145,19 @@ impl<'a> StreamReader<'a> {
                 return Verdict::Fail(Box::new(failure));
             }
         }
+        if self.form.is_some_and(|form| is_done(form, name, &data)) {
+            self.progress.done = true;
+            return Verdict::Pass;
+        }
         self.follow(&data)
+    }
+
+    /// The failure that a member of a larger event tells of, as an object or as a sentence.
+    fn error_member(&self, data: &[u8], now: SystemTime) -> Option<Failure> {
+        let value: Value = serde_json::from_slice(data).ok()?;
+        let found = self.form?.error_at.iter().flat_map(|path| path.find(&value));
+        let error = json!({"error": found.into_iter().find(|error| !error.is_null())?});
+        decode_event(self.catalog, self.dialect, error.to_string().as_bytes(), now)
     }
 
     /// Follows a healthy-looking event: readable, and perhaps the last of its choice.
@@ -295,6 +305,17 @@ mod tests {
         let (out, failure, _) = run(&[TOKEN, error], false);
         assert_eq!(out, TOKEN);
         assert_eq!(failure.unwrap().kind, Kind::Overloaded);
+    }
+
+    #[test]
+    fn the_last_event_may_tell_of_an_error_instead_of_the_end() {
+        let last = "event: message-end\ndata: {\"type\":\"message-end\",\"delta\":{\"error\":\"Too many requests\",\"finish_reason\":\"ERROR\"}}\n\n";
+        let catalog = crate::catalog();
+        let cohere = catalog.get("cohere").unwrap();
+        let mut reader = StreamReader::new(catalog, cohere, cohere.stream("events"));
+        let failure =
+            reader.feed(Bytes::from_static(last.as_bytes()), SystemTime::UNIX_EPOCH).failure.unwrap();
+        assert_eq!((failure.kind, failure.message.as_deref()), (Kind::RateLimit, Some("Too many requests")));
     }
 
     #[test]
