@@ -28,7 +28,7 @@ mod speaks;
 pub use speaks::speaks;
 
 mod render;
-pub use render::{Rendered, RenderedEvent, render, render_event, render_status};
+pub use render::{Rendered, RenderedEvent, limit_headers, render, render_event, render_status};
 
 mod stream;
 pub use stream::{Seen, StreamReader};

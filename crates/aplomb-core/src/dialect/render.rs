@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use crate::dialect::{Facts, waits, write};
-use crate::failure::Failure;
+use crate::failure::{Failure, Limit};
 use crate::header::{reset, retry_after, retry_after_ms};
 use crate::kind::Kind;
 use crate::spec::{Dialect, Envelope, FactName, SlotName, StreamForm, WriteRow};
@@ -54,7 +54,7 @@ pub fn render(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, now: S
         }
     }
     wait_headers(failure, &mut headers);
-    limit_headers(dialect, failure, now, &mut headers);
+    headers.extend(limit_headers(dialect, &failure.limits, now));
     let body = write::write(&envelope.node, &facts, &elsewhere);
     Rendered { status, headers, body: bytes(&body) }
 }
@@ -157,10 +157,13 @@ fn wait_headers(failure: &Failure, headers: &mut Vec<(String, String)>) {
     }
 }
 
-/// Each limit under the names of the first row of its unit that is still free.
-fn limit_headers(dialect: &Dialect, failure: &Failure, now: SystemTime, headers: &mut Vec<(String, String)>) {
+/// Limits under the dialect's own header names, on a success as on a failure.
+///
+/// Each limit takes the first row of its unit and window that is still free, or else of its unit.
+pub fn limit_headers(dialect: &Dialect, limits: &[Limit], now: SystemTime) -> Vec<(String, String)> {
+    let mut headers = Vec::new();
     let mut taken = vec![false; dialect.limits.len()];
-    for limit in &failure.limits {
+    for limit in limits {
         let fits = |exact: bool| {
             dialect.limits.iter().enumerate().position(|(i, row)| {
                 !taken[i] && row.unit == limit.unit && (!exact || row.window == limit.window)
@@ -178,6 +181,7 @@ fn limit_headers(dialect: &Dialect, failure: &Failure, now: SystemTime, headers:
         put(&row.remaining, limit.remaining.map(|count| count.to_string()));
         put(&row.reset, limit.reset.map(|wait| reset::write(wait, waits::form(row.form), now)));
     }
+    headers
 }
 
 fn is_header_safe(text: &str) -> bool {
