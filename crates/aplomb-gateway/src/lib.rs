@@ -31,3 +31,5 @@ pub mod observe;
 pub mod config;
 
 pub mod net;
+
+pub mod mock;

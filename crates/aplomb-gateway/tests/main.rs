@@ -1,4 +1,5 @@
 //! What the gateway does over real sockets of this machine, topic by topic.
 #![expect(clippy::unwrap_used, reason = "a broken promise ends a test")]
 
+mod mock;
 mod net;

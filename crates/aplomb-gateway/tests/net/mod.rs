@@ -3,9 +3,6 @@
 mod gateway;
 mod wire;
 
-mod h2;
 mod listen;
 mod pool;
-mod proxies;
 mod smuggling;
-mod tls;
