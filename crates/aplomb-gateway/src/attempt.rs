@@ -17,6 +17,7 @@ use crate::problem::Original;
 use crate::reply::Reply;
 use crate::setup::Target;
 use crate::stage::plan::Plan;
+use crate::stage::receive::TOO_LARGE;
 use crate::worker::Worker;
 
 /// What an attempt brought.
@@ -62,6 +63,10 @@ pub(crate) async fn run(
 
 /// No answer: whose fault it is, and whether the upstream may have acted.
 fn unsent(error: &SendError, plan: &Plan) -> Failure {
+    if plan.received.body.is_too_large() {
+        let failure = CoreFailure::new(Kind::PayloadTooLarge).message(TOO_LARGE);
+        return Failure { sent: Sent::Refused, ..judged(plan, failure, None) };
+    }
     let (kind, fault) = match error.stage() {
         Stage::Silent | Stage::ConnectTimeout => (Kind::GatewayTimeout, Fault::Network),
         Stage::Request => (Kind::Cancelled, Fault::Caller),

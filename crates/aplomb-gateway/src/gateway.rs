@@ -15,8 +15,8 @@ use hyper::body::Incoming;
 use crate::admin::Admin;
 use crate::config::{Config, Mistake, Server};
 use crate::net::{
-    Body, ConnInfo, Dial, Drained, ListenSettings, PoolSettings, Proxies, ProxyError, Refusal, ServerTls,
-    ServerTlsError, Service, Stopper, Trust, TrustedProxies, bind, serve, stopper, work,
+    Body, ConnInfo, Dial, Drained, HeadLimits, ListenSettings, PoolSettings, Proxies, ProxyError, Refusal,
+    ServerTls, ServerTlsError, Service, Stopper, Trust, TrustedProxies, bind, serve, stopper, work,
 };
 use crate::pipeline;
 use crate::setup::{Setup, SetupError};
@@ -179,6 +179,8 @@ fn listen_settings(server: &Server) -> Result<ListenSettings, ServerTlsError> {
     };
     let mut settings = ListenSettings::default();
     (settings.tls, settings.idle) = (tls, server.keep_alive);
+    settings.head =
+        HeadLimits { bytes: server.max_headers, target: server.max_url, within: server.header_timeout };
     Ok(settings)
 }
 

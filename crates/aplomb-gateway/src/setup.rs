@@ -94,8 +94,10 @@ impl Setup {
             routes.insert(route.path.clone(), Arc::new(way));
         }
         let auths = || catalog.dialects().filter_map(|dialect| dialect.auth.as_ref());
-        let mut credential_headers: Vec<HeaderName> =
-            auths().filter_map(|auth| auth.header.parse().ok()).collect();
+        let mut credential_headers: Vec<HeaderName> = auths()
+            .flat_map(|auth| std::iter::once(&auth.header).chain(&auth.also))
+            .filter_map(|name| name.parse().ok())
+            .collect();
         credential_headers.extend([
             http::header::AUTHORIZATION,
             http::header::COOKIE,

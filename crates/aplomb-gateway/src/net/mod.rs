@@ -5,6 +5,8 @@
 
 mod body;
 pub use body::{Body, LocalBody};
+mod at_most;
+pub use at_most::{Overflow, at_most};
 mod body_error;
 pub use body_error::{BodyError, BodyFault};
 mod upstream;
@@ -26,6 +28,6 @@ mod replay;
 pub use replay::{KEEP_AT_MOST, Kept, keep};
 mod transport;
 pub use listen::{
-    ConnInfo, Drained, ListenSettings, Refusal, ServerTls, ServerTlsError, Service, Stop, Stopper, bind,
-    serve, stopper, work,
+    ConnInfo, Drained, HeadLimits, ListenSettings, Refusal, ServerTls, ServerTlsError, Service, Stop,
+    Stopper, bind, serve, stopper, work,
 };

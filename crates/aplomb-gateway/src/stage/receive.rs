@@ -12,11 +12,14 @@ use hyper::body::Incoming;
 
 use crate::browser;
 use crate::config::NoRoute;
-use crate::net::{self, Body, BodyFault, ConnInfo, Kept, TrustedProxies};
+use crate::net::{self, Body, BodyFault, ConnInfo, Kept, Overflow, TrustedProxies};
 use crate::problem::Problem;
 use crate::setup::{Setup, Way};
 use crate::trail::Trail;
 use crate::worker::{Hold, Worker};
+
+/// What a caller is told whose body is too large.
+pub(crate) const TOO_LARGE: &str = "the request's body is larger than this gateway takes";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -72,7 +75,12 @@ pub(crate) enum RequestBody {
     /// Kept whole.
     Whole(Bytes),
     /// Too large to be kept: it can be sent once.
-    Once(Option<Body>),
+    Once {
+        /// Gone once it is sent.
+        body: Option<Body>,
+        /// Whether it is larger than anything that is taken here.
+        overflow: Overflow,
+    },
 }
 
 impl RequestBody {
@@ -80,15 +88,20 @@ impl RequestBody {
     pub(crate) fn kept(&self) -> Option<&Bytes> {
         match self {
             Self::Whole(bytes) => Some(bytes),
-            Self::Once(_) => None,
+            Self::Once { .. } => None,
         }
+    }
+
+    /// Whether more came than is taken here.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Once { overflow, .. } if overflow.happened())
     }
 
     /// The body to send; one that can be sent once is empty from then on.
     pub(crate) fn take(&mut self) -> Body {
         match self {
             Self::Whole(bytes) => Body::full(bytes.clone()),
-            Self::Once(body) => body.take().unwrap_or_default(),
+            Self::Once { body, .. } => body.take().unwrap_or_default(),
         }
     }
 }
@@ -277,7 +290,10 @@ async fn keep(
             let hold = worker.shared().hold(bytes.len(), u64::MAX);
             Ok((RequestBody::Whole(bytes), hold))
         }
-        Ok(Kept::Streaming(body)) => Ok((RequestBody::Once(Some(body)), None)),
+        Ok(Kept::Streaming(body)) => {
+            let (body, overflow) = net::at_most(body, server.max_body.unwrap_or(u64::MAX));
+            Ok((RequestBody::Once { body: Some(body), overflow }, None))
+        }
         Err(error) if error.fault() == BodyFault::Silent => {
             let failure = Failure::new(Kind::Timeout)
                 .fault(aplomb_core::Fault::Caller)

@@ -65,6 +65,10 @@ async fn relay(pool: Pool, origin: Origin, request: Request<Incoming>) -> Respon
     }
 }
 
+pub(super) fn get(path: &str) -> Request<Body> {
+    Request::get(path).body(Body::empty()).unwrap()
+}
+
 pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Response<Body> {
     let mut answer = Response::new(Body::full(text.into()));
     *answer.status_mut() = status;

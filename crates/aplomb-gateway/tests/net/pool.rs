@@ -12,16 +12,11 @@ use http_body_util::{BodyExt, StreamBody};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::gateway::{PATIENCE, get};
 use super::wire::{Peer, Server};
-
-const PATIENCE: Patience = Patience { connect: Duration::from_secs(5), headers: Duration::from_secs(5) };
 
 fn origin(url: &str) -> Origin {
     Origin::of(&url.parse().unwrap()).unwrap()
-}
-
-fn get(path: &str) -> Request<Body> {
-    Request::get(path).body(Body::empty()).unwrap()
 }
 
 async fn text(answer: Response<UpstreamBody>) -> String {

@@ -150,3 +150,32 @@ async fn what_follows_a_body_is_the_next_request_and_judged_as_one() {
     let nested = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{evil}", evil.len());
     assert!(through(nested.as_bytes(), 1).await.1.starts_with("HTTP/1.1 200 "));
 }
+
+#[tokio::test(flavor = "local")]
+async fn an_answer_with_two_lengths_reaches_the_caller_with_one() {
+    let chunks = "5\r\nhello\r\n0\r\n\r\n";
+    let two = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let twice = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello";
+    for (answer, length, body) in [
+        (format!("{two}{chunks}"), "transfer-encoding: chunked", chunks),
+        (twice.to_owned(), "content-length: 5", "hello"),
+    ] {
+        let server = Server::start(move |_, mut peer| {
+            let answer = answer.clone();
+            async move {
+                peer.message().await;
+                peer.send(answer).await;
+                peer.rest().await;
+            }
+        })
+        .await;
+        let gateway = Gateway::before(&server.url());
+        let mut caller = Peer::connect(gateway.address).await;
+        caller.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let head = caller.head().await;
+        let lengths: Vec<&str> =
+            head.lines().filter(|line| line.contains("-length") || line.contains("-encoding")).collect();
+        assert_eq!(lengths, [length], "{head:?}");
+        assert_eq!(caller.exactly(body.len()).await, body);
+    }
+}

@@ -1,9 +1,11 @@
-//! One listening socket per worker on one address, so that the kernel spreads connections over them.
+//! One listening socket per worker on one address.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
+
+use super::spread;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -14,30 +16,26 @@ const BACKLOG: i32 = 4096;
 ///
 /// Fails if the address cannot be listened on, also because another process already does.
 pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
-    // A socket that shares nothing finds out whether somebody else is there, who would otherwise get
-    // a part of our callers without either of us noticing.
-    let alone = socket(address, false)?;
-    let address = alone.local_addr()?.as_socket().unwrap_or(address);
-    drop(alone);
-    (0..workers.max(1)).map(|_| listener(address)).collect()
+    spread::listeners(address, workers.max(1))
 }
 
-fn listener(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket(address, true)?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+/// A socket for an address, not bound yet.
+pub(super) fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
-    // A restart must not wait for the connections of the process before it.
-    socket.set_reuse_address(true)?;
-    if shared {
-        socket.set_reuse_port(true)?;
+    // A restart must not wait for the connections of the process before it. Windows needs no such leave,
+    // and would let two processes share the port by it.
+    if !cfg!(windows) {
+        socket.set_reuse_address(true)?;
     }
-    socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Binds the socket and begins to listen.
+pub(super) fn listen(socket: Socket, address: SocketAddr) -> io::Result<TcpListener> {
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 #[cfg(test)]

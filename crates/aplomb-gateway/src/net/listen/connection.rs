@@ -23,15 +23,13 @@ use tokio_rustls::{TlsAcceptor, TlsStream};
 use super::super::executor::LocalExecutor;
 use super::super::transport::Transport;
 use super::guarded::{Guarded, REFUSED};
+use super::head::HeadLimits;
 use super::sniff::{Rewound, sniff};
 use super::watch::Watch;
 use super::{ConnInfo, Refusal, ServerTls, Service, head};
 
 /// How long TLS, or the first bytes without it, may take.
 const BEGIN_WITHIN: Duration = Duration::from_secs(10);
-
-/// The most that is read ahead of an HTTP/1.1 caller: twice the largest head.
-const READ_AHEAD: usize = 2 * head::MOST_BYTES;
 
 /// How many requests one HTTP/2 caller may have under way.
 const MOST_STREAMS: u32 = 1000;
@@ -48,19 +46,20 @@ const PONG_WITHIN: Duration = Duration::from_secs(20);
 pub(super) async fn serve_one<S: Service>(
     stream: TcpStream,
     peer: SocketAddr,
-    tls: Option<ServerTls>,
+    settings: (Option<ServerTls>, HeadLimits),
     service: Rc<S>,
     watch: Rc<Watch>,
 ) {
+    let (tls, limits) = settings;
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let is_tls = tls.is_some();
     let Ok(Ok((transport, http2, first))) = timeout(BEGIN_WITHIN, begin(stream, tls)).await else { return };
     let from = ConnInfo { peer, tls: is_tls, http2 };
     // What ends a connection early is the caller's doing; it hears of it by the connection itself.
     if http2 {
-        let _ = serve_h2(Rewound::new(first, transport), from, service, watch).await;
+        let _ = serve_h2(Rewound::new(first, transport), limits, from, service, watch).await;
     } else {
-        let _ = serve_h1(transport, first, from, service, watch).await;
+        let _ = serve_h1((transport, first), limits, from, service, watch).await;
     }
 }
 
@@ -78,14 +77,14 @@ async fn begin(stream: TcpStream, tls: Option<ServerTls>) -> io::Result<(Transpo
 }
 
 async fn serve_h1<S: Service>(
-    transport: Transport,
-    first: BytesMut,
+    (transport, first): (Transport, BytesMut),
+    limits: HeadLimits,
     from: ConnInfo,
     service: Rc<S>,
     watch: Rc<Watch>,
 ) -> hyper::Result<()> {
     let refusal = Rc::new(Cell::new(None));
-    let guarded = Guarded::new(transport, first, refusal.clone());
+    let guarded = Guarded::new(transport, first, limits, refusal.clone());
     let asked = watch.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
         asked.asked();
@@ -101,13 +100,15 @@ async fn serve_h1<S: Service>(
     let connection = http1::Builder::new()
         .half_close(false)
         .header_read_timeout(None)
-        .max_buf_size(READ_AHEAD)
+        // Twice the largest head; hyper takes no less than 8 KiB.
+        .max_buf_size((2 * limits.bytes).max(8 * 1024))
         .serve_connection(TokioIo::new(guarded), answer);
     drive(connection, http1::Connection::graceful_shutdown, &watch).await
 }
 
 async fn serve_h2<S: Service>(
     rewound: Rewound,
+    limits: HeadLimits,
     from: ConnInfo,
     service: Rc<S>,
     watch: Rc<Watch>,
@@ -117,7 +118,7 @@ async fn serve_h2<S: Service>(
         asked.asked();
         let service = service.clone();
         async move {
-            Ok::<_, Infallible>(match refusal_of(&request) {
+            Ok::<_, Infallible>(match refusal_of(&request, limits) {
                 Some(refusal) => service.refuse(refusal, from),
                 None => service.call(request, from).await,
             })
@@ -125,7 +126,7 @@ async fn serve_h2<S: Service>(
     });
     let connection = http2::Builder::new(LocalExecutor)
         .timer(TokioTimer::new())
-        .max_header_list_size(head::MOST_BYTES as u32)
+        .max_header_list_size(u32::try_from(limits.bytes).unwrap_or(u32::MAX))
         .max_concurrent_streams(MOST_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -136,9 +137,9 @@ async fn serve_h2<S: Service>(
 }
 
 /// What the gate checks on HTTP/1.1, as far as HTTP/2 leaves it open.
-fn refusal_of(request: &Request<Incoming>) -> Option<Refusal> {
+fn refusal_of(request: &Request<Incoming>, limits: HeadLimits) -> Option<Refusal> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if target > head::MOST_TARGET {
+    if target > limits.target {
         return Some(Refusal::UriTooLong);
     }
     let headers = request.headers();

@@ -5,7 +5,7 @@
 
 use super::Refusal;
 use super::chunks::{Chunks, Followed};
-use super::head::{self, Framing, Head};
+use super::head::{self, Framing, Head, HeadLimits};
 
 /// Where in the stream of requests the next byte belongs.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) enum Judged {
 
 impl Gate {
     /// Judges the next bytes; those after a [`Judged::Wait`] are to be shown again, with more.
-    pub(super) fn judge(&mut self, bytes: &[u8]) -> Judged {
+    pub(super) fn judge(&mut self, bytes: &[u8], limits: HeadLimits) -> Judged {
         let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
@@ -41,7 +41,7 @@ impl Gate {
                 // Some clients end a body with an empty line too many, which begins no head.
                 Self::Head if rest.starts_with(b"\n") => at += 1,
                 Self::Head if rest.starts_with(b"\r\n") => at += 2,
-                Self::Head => match head::read(rest) {
+                Self::Head => match head::read(rest, limits) {
                     Ok(Head::Partial) => return Judged::Wait(at),
                     Ok(Head::Whole { bytes, body }) => {
                         at += bytes;
@@ -94,28 +94,31 @@ mod tests {
         let post = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc";
         let chunked = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
         let good = format!("{GET}{post}{chunked}{GET}");
-        assert_eq!(Gate::Head.judge(good.as_bytes()), Judged::Pass);
+        assert_eq!(Gate::Head.judge(good.as_bytes(), HeadLimits::default()), Judged::Pass);
         let bad = format!("{good}{BAD}{GET}");
-        assert_eq!(Gate::Head.judge(bad.as_bytes()), Judged::Refuse(good.len(), Refusal::Malformed));
+        assert_eq!(
+            Gate::Head.judge(bad.as_bytes(), HeadLimits::default()),
+            Judged::Refuse(good.len(), Refusal::Malformed)
+        );
     }
 
     #[test]
     fn a_head_in_a_body_is_a_body() {
         let body = BAD.len();
         let post = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {body}\r\n\r\n{BAD}");
-        assert_eq!(Gate::Head.judge(post.as_bytes()), Judged::Pass);
+        assert_eq!(Gate::Head.judge(post.as_bytes(), HeadLimits::default()), Judged::Pass);
         let split = post.len() - 20;
         let mut gate = Gate::Head;
-        assert_eq!(gate.judge(&post.as_bytes()[..split]), Judged::Pass);
+        assert_eq!(gate.judge(&post.as_bytes()[..split], HeadLimits::default()), Judged::Pass);
         assert!(gate.is_mid_body());
-        assert_eq!(gate.judge(&post.as_bytes()[split..]), Judged::Pass);
+        assert_eq!(gate.judge(&post.as_bytes()[split..], HeadLimits::default()), Judged::Pass);
         assert!(!gate.is_mid_body());
     }
 
     #[test]
     fn an_empty_line_between_requests_is_not_waited_on() {
-        assert_eq!(Gate::Head.judge(format!("{GET}\r\n").as_bytes()), Judged::Pass);
-        assert_eq!(Gate::Head.judge(format!("\n\r\n{GET}").as_bytes()), Judged::Pass);
+        assert_eq!(Gate::Head.judge(format!("{GET}\r\n").as_bytes(), HeadLimits::default()), Judged::Pass);
+        assert_eq!(Gate::Head.judge(format!("\n\r\n{GET}").as_bytes(), HeadLimits::default()), Judged::Pass);
     }
 
     #[test]
@@ -123,8 +126,12 @@ mod tests {
         let both = format!("{GET}{GET}");
         for split in 1..GET.len() {
             let mut gate = Gate::Head;
-            assert_eq!(gate.judge(&both.as_bytes()[..GET.len() + split]), Judged::Wait(GET.len()), "{split}");
-            assert_eq!(gate.judge(GET.as_bytes()), Judged::Pass);
+            assert_eq!(
+                gate.judge(&both.as_bytes()[..GET.len() + split], HeadLimits::default()),
+                Judged::Wait(GET.len()),
+                "{split}"
+            );
+            assert_eq!(gate.judge(GET.as_bytes(), HeadLimits::default()), Judged::Pass);
         }
     }
 }

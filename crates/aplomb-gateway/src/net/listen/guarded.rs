@@ -21,9 +21,7 @@ use tokio::time::{Sleep, sleep};
 use super::super::transport::Transport;
 use super::Refusal;
 use super::gate::{Gate, Judged};
-
-/// How long a head may take once its first byte is here.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
+use super::head::HeadLimits;
 
 /// How long a closing connection listens for what its caller still sends, and how much of it.
 ///
@@ -41,6 +39,7 @@ const STAND_IN: &[u8] = b"APLOMB-REFUSED / HTTP/1.1\r\nhost: refused\r\nconnecti
 pub(super) struct Guarded {
     transport: Transport,
     gate: Gate,
+    limits: HeadLimits,
     /// Passed already, on its way to hyper.
     passed: BytesMut,
     /// The beginning of a head that is not whole yet.
@@ -55,10 +54,16 @@ pub(super) struct Guarded {
 
 impl Guarded {
     /// Guards a connection of which `first` was read already; `refusal` will say why the stand-in came.
-    pub(super) fn new(transport: Transport, first: BytesMut, refusal: Rc<Cell<Option<Refusal>>>) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        first: BytesMut,
+        limits: HeadLimits,
+        refusal: Rc<Cell<Option<Refusal>>>,
+    ) -> Self {
         let mut guarded = Self {
             transport,
             gate: Gate::Head,
+            limits,
             passed: BytesMut::new(),
             held: first,
             slow: None,
@@ -73,7 +78,7 @@ impl Guarded {
 
     /// Moves what may pass out of what is held.
     fn judge_held(&mut self) {
-        let pass = match self.gate.judge(&self.held) {
+        let pass = match self.gate.judge(&self.held, self.limits) {
             Judged::Pass => self.held.len(),
             Judged::Wait(pass) => pass,
             Judged::Refuse(pass, refusal) => {
@@ -85,7 +90,7 @@ impl Guarded {
         if self.held.is_empty() {
             self.slow = None;
         } else if self.slow.is_none() {
-            self.slow = Some(Box::pin(sleep(HEAD_WITHIN)));
+            self.slow = Some(Box::pin(sleep(self.limits.within)));
         }
     }
 
@@ -106,11 +111,11 @@ impl Guarded {
             self.ended = true;
             return Poll::Ready(Ok(()));
         }
-        match self.gate.judge(fresh) {
+        match self.gate.judge(fresh, self.limits) {
             Judged::Pass => {}
             Judged::Wait(pass) => {
                 self.held.extend_from_slice(&fresh[pass..]);
-                self.slow = Some(Box::pin(sleep(HEAD_WITHIN)));
+                self.slow = Some(Box::pin(sleep(self.limits.within)));
                 into.set_filled(before + pass);
             }
             Judged::Refuse(pass, refusal) => {
@@ -141,7 +146,7 @@ impl Guarded {
         self.held.extend_from_slice(fresh);
         into.set_filled(before);
         // Reading it anew for every byte would cost its square.
-        if ends_a_line || self.held.len() > super::head::MOST_TARGET {
+        if ends_a_line || self.held.len() > self.limits.target {
             self.judge_held();
         }
         Poll::Ready(Ok(()))

@@ -3,20 +3,32 @@
 //! The parser is the one that hyper uses, so that what passes here hyper reads, and reads alike.
 
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use http::Uri;
 use httparse::{Error, Request, Status};
 
 use super::Refusal;
 
-/// The most bytes of a head.
-pub(super) const MOST_BYTES: usize = 64 * 1024;
-
 /// The most header lines; hyper's own limit too.
 pub(super) const MOST_LINES: usize = 100;
 
-/// The most bytes of a request target.
-pub(super) const MOST_TARGET: usize = 16 * 1024;
+/// How large a request's head may be, and how long it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// The most bytes of a head; default 64 KiB.
+    pub bytes: usize,
+    /// The most bytes of a request target; default 16 KiB.
+    pub target: usize,
+    /// How long a head may take once its first byte is here; default 10 s.
+    pub within: Duration,
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self { bytes: 64 * 1024, target: 16 * 1024, within: Duration::from_secs(10) }
+    }
+}
 
 /// What stands at the beginning of some bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,14 +47,14 @@ pub(super) enum Framing {
 }
 
 /// Reads a head that begins where `bytes` begin.
-pub(super) fn read(bytes: &[u8]) -> Result<Head, Refusal> {
+pub(super) fn read(bytes: &[u8], limits: HeadLimits) -> Result<Head, Refusal> {
     let mut lines = [const { MaybeUninit::uninit() }; MOST_LINES];
     let mut request = Request::new(&mut []);
     let parsed = request.parse_with_uninit_headers(bytes, &mut lines);
     let length = match parsed {
         Ok(Status::Complete(length)) => length,
-        Ok(Status::Partial) if bytes.len() > MOST_BYTES => return Err(Refusal::HeadTooLarge),
-        Ok(Status::Partial) if request.path.is_none() && bytes.len() > MOST_TARGET => {
+        Ok(Status::Partial) if bytes.len() > limits.bytes => return Err(Refusal::HeadTooLarge),
+        Ok(Status::Partial) if request.path.is_none() && bytes.len() > limits.target => {
             return Err(Refusal::UriTooLong);
         }
         Ok(Status::Partial) => return Ok(Head::Partial),
@@ -50,10 +62,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Head, Refusal> {
         Err(Error::Version) if names_a_version(bytes) => return Err(Refusal::Version),
         Err(_) => return Err(Refusal::Malformed),
     };
-    if length > MOST_BYTES {
+    if length > limits.bytes {
         return Err(Refusal::HeadTooLarge);
     }
-    check_target(request.path.unwrap_or_default())?;
+    check_target(request.path.unwrap_or_default(), limits.target)?;
     let body = framing(&request)?;
     Ok(Head::Whole { bytes: length, body })
 }
@@ -65,8 +77,8 @@ fn names_a_version(bytes: &[u8]) -> bool {
     words.nth(2).is_some_and(|word| word.starts_with(b"HTTP/")) && words.next().is_none()
 }
 
-fn check_target(target: &str) -> Result<(), Refusal> {
-    if target.len() > MOST_TARGET {
+fn check_target(target: &str, most: usize) -> Result<(), Refusal> {
+    if target.len() > most {
         return Err(Refusal::UriTooLong);
     }
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-_.~%?=&+,:;@!$'()*".contains(byte);
@@ -123,6 +135,13 @@ fn digits(value: &[u8]) -> Result<u64, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MOST_TARGET: usize = 16 * 1024;
+    const MOST_BYTES: usize = 64 * 1024;
+
+    fn read(bytes: &[u8]) -> Result<Head, Refusal> {
+        super::read(bytes, HeadLimits::default())
+    }
 
     fn post(lines: &str) -> Result<Head, Refusal> {
         read(format!("POST /v1 HTTP/1.1\r\nhost: a\r\n{lines}\r\n").as_bytes())

@@ -41,6 +41,9 @@
 
 mod bind;
 pub use bind::bind;
+#[cfg_attr(target_os = "linux", path = "spread_by_kernel.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "spread_by_clones.rs")]
+mod spread;
 mod workers;
 pub use workers::work;
 mod serve;
@@ -58,5 +61,6 @@ mod connection;
 mod gate;
 mod guarded;
 mod head;
+pub use head::HeadLimits;
 mod sniff;
 mod watch;

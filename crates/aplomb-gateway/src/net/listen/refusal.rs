@@ -13,11 +13,11 @@ pub enum Refusal {
     Host,
     /// A protocol version that is not spoken here.
     Version,
-    /// The request target is longer than 16 KiB.
+    /// The request target is longer than allowed.
     UriTooLong,
-    /// The head is larger than 64 KiB or has more than 100 lines.
+    /// The head is larger than allowed or has more than 100 lines.
     HeadTooLarge,
-    /// The head was begun and not ended within ten seconds.
+    /// The head was begun and not ended in time.
     TooSlow,
 }
 
@@ -41,9 +41,11 @@ impl fmt::Display for Refusal {
             Self::Malformed => "the request is not well-formed HTTP, or its length is ambiguous",
             Self::Host => "the request needs exactly one valid host header",
             Self::Version => "this HTTP version is not supported",
-            Self::UriTooLong => "the request target is longer than 16 KiB",
-            Self::HeadTooLarge => "the request's headers exceed 64 KiB or 100 lines",
-            Self::TooSlow => "the request's headers did not arrive within 10 seconds",
+            Self::UriTooLong => "the request target is longer than this gateway takes",
+            Self::HeadTooLarge => {
+                "the request's headers are larger than this gateway takes, or more than 100"
+            }
+            Self::TooSlow => "the request's headers did not arrive in time",
         })
     }
 }

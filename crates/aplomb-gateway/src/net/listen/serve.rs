@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::connection::serve_one;
 use super::watch::{SWEEP_EVERY, Watches};
-use super::{ServerTls, Service, Stop};
+use super::{HeadLimits, ServerTls, Service, Stop};
 
 /// How long to wait before accepting again when the system gives no more sockets.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
@@ -23,6 +23,8 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 pub struct ListenSettings {
     /// What is shown to callers that come by TLS; absent: plain.
     pub tls: Option<ServerTls>,
+    /// How large heads may be, and how long they may take.
+    pub head: HeadLimits,
     /// How long a connection may stay open without a request. Default 120 s, longer than the pools of
     /// common clients keep one, so that it is they who close. It is looked at every 5 s.
     pub idle: Duration,
@@ -33,7 +35,13 @@ pub struct ListenSettings {
 
 impl Default for ListenSettings {
     fn default() -> Self {
-        Self { tls: None, idle: Duration::from_secs(120), most_connections: 10_000, open: Arc::default() }
+        Self {
+            tls: None,
+            head: HeadLimits::default(),
+            idle: Duration::from_secs(120),
+            most_connections: 10_000,
+            open: Arc::default(),
+        }
     }
 }
 
@@ -83,9 +91,10 @@ pub async fn serve<S: Service>(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let Some((stream, place)) = admit(stream, &settings) else { continue };
-                    let (tls, service, watch) = (settings.tls.clone(), service.clone(), watches.add());
+                    let shown = (settings.tls.clone(), settings.head);
+                    let (service, watch) = (service.clone(), watches.add());
                     connections.spawn_local(async move {
-                        serve_one(stream, peer, tls, service, watch).await;
+                        serve_one(stream, peer, shown, service, watch).await;
                         drop(place);
                     });
                 }

@@ -1,10 +1,10 @@
 //! One HTTP/2 connection to an upstream, which carries many requests at once.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Context;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::header::HOST;
@@ -32,12 +32,14 @@ const PING_AFTER: Duration = Duration::from_secs(20);
 /// How long the answer to that may take.
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
+type Connection = http2::Connection<TokioIo<Transport>, Body, LocalExecutor>;
+
 /// A connection that all requests of a thread to one origin share.
 #[derive(Clone)]
 pub(super) struct H2 {
     pub(super) sender: http2::SendRequest<Body>,
-    /// How many streams the upstream allows, as last heard.
-    room: Rc<Cell<usize>>,
+    /// Knows how many streams the upstream allows; polled by its own task, and gone once it is closed.
+    connection: Rc<RefCell<Option<Connection>>>,
     /// How many are open; an [`OpenStream`] counts itself.
     open: Rc<Cell<usize>>,
 }
@@ -53,7 +55,7 @@ impl Drop for OpenStream {
 
 impl H2 {
     pub(super) async fn over(transport: Transport) -> Result<Self, SendError> {
-        let (sender, mut connection) = http2::Builder::new(LocalExecutor)
+        let (sender, connection) = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_stream_window_size(STREAM_WINDOW)
@@ -63,15 +65,9 @@ impl H2 {
             .handshake(TokioIo::new(transport))
             .await
             .map_err(|error| SendError::because(Stage::Connect, error))?;
-        let room = Rc::new(Cell::new(connection.current_max_send_streams()));
-        let heard = room.clone();
-        spawn_local(poll_fn(move |cx: &mut Context<'_>| {
-            let done = Pin::new(&mut connection).poll(cx);
-            heard.set(connection.current_max_send_streams());
-            // Whoever waits for an answer is told of the error by its own stream.
-            done.map(|_| ())
-        }));
-        Ok(Self { sender, room, open: Rc::default() })
+        let connection = Rc::new(RefCell::new(Some(connection)));
+        spawn_local(drive(connection.clone()));
+        Ok(Self { sender, connection, open: Rc::default() })
     }
 
     /// Whether nothing can be sent on it any more.
@@ -81,7 +77,8 @@ impl H2 {
 
     /// Takes a place on the connection, if the upstream allows one more stream.
     pub(super) fn claim(&self) -> Option<OpenStream> {
-        if self.open.get() >= self.room.get() {
+        let room = self.connection.borrow().as_ref()?.current_max_send_streams();
+        if self.open.get() >= room {
             return None;
         }
         self.open.set(self.open.get() + 1);
@@ -92,6 +89,21 @@ impl H2 {
     pub(super) fn is_idle(&self) -> bool {
         self.open.get() == 0
     }
+}
+
+/// Moves a connection's bytes until it is closed.
+async fn drive(connection: Rc<RefCell<Option<Connection>>>) {
+    poll_fn(|cx| {
+        let mut connection = connection.borrow_mut();
+        let Some(driven) = connection.as_mut() else { return Poll::Ready(()) };
+        // Whoever waits for an answer is told of the error by its own stream.
+        let done = Pin::new(driven).poll(cx).map(|_| ());
+        if done.is_ready() {
+            *connection = None;
+        }
+        done
+    })
+    .await;
 }
 
 /// Gives a request the form that it has on an HTTP/2 connection.

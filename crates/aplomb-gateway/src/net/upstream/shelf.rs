@@ -123,7 +123,8 @@ impl Shelf {
 
     /// How many connections wait, of either protocol.
     pub(super) fn waiting(&self) -> usize {
-        self.idle.borrow().len() + self.shared.borrow().len()
+        let shared = self.shared.borrow().iter().filter(|one| !one.connection.is_closed()).count();
+        self.idle.borrow().len() + shared
     }
 }
 
