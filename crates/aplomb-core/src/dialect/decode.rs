@@ -8,10 +8,12 @@ use serde_json::Value;
 use crate::dialect::body::{self, Shape};
 use crate::dialect::classify::{self, Case, Verdict};
 use crate::dialect::disguised::{self, Place};
+use crate::dialect::header_facts::{header_facts, request_id};
+use crate::dialect::status::status;
 use crate::dialect::{Evidence, Facts, Headers, detect, facts, waits};
 use crate::failure::{Failure, Limit};
 use crate::kind::Kind;
-use crate::spec::{Catalog, Dialect, FactName};
+use crate::spec::{Catalog, Dialect};
 use crate::sse::{Item, Splitter};
 
 /// How many errors inside errors are looked into.
@@ -362,39 +364,6 @@ fn is_error_name(name: &str) -> bool {
     name == "error" || name.ends_with(".failed") || name.ends_with(".error")
 }
 
-/// The status that counts: an error's own one inside a 200, a page's own one inside a 500, else the answer's.
-fn status(evidence: &Evidence<'_>, facts: &Facts, text: Option<&str>) -> Option<u16> {
-    let is_failure = |status: &u16| (400..600).contains(status);
-    let by_code = || facts.code.as_deref().and_then(|code| code.parse().ok()).filter(is_failure);
-    let said = || facts.status.filter(is_failure).or_else(by_code).or_else(|| stated_in_details(facts));
-    let message = facts.message.as_deref();
-    let page = match (text, message) {
-        (Some(_), Some(message)) => leading_status(message),
-        (None, Some(message)) if body::is_page(message) => leading_status(&body::sentence(message)),
-        _ => None,
-    };
-    match evidence.status {
-        Some(500) => page.or(Some(500)),
-        Some(status) if status >= 400 => Some(status),
-        _ => said().or(page),
-    }
-}
-
-fn stated_in_details(facts: &Facts) -> Option<u16> {
-    ["status_code", "statusCode", "status", "raw_status_code", "http_status"].iter().find_map(|key| {
-        let number = facts.details.get(*key)?.as_u64()?;
-        u16::try_from(number).ok().filter(|status| (400..600).contains(status))
-    })
-}
-
-/// `502 Bad Gateway`, `Error 405 (…)`, `host | 520: …`.
-fn leading_status(sentence: &str) -> Option<u16> {
-    sentence
-        .split(|c: char| !c.is_ascii_digit())
-        .filter(|digits| digits.len() == 3)
-        .find_map(|digits| digits.parse().ok().filter(|status| (400..600).contains(status)))
-}
-
 /// The sentence of JSON in no known envelope.
 fn loose_message(json: &Value) -> Option<String> {
     const PLACES: [&str; 12] = [
@@ -415,33 +384,4 @@ fn loose_message(json: &Value) -> Option<String> {
         Value::String(text) => facts::said(text),
         json => PLACES.iter().find_map(|place| json.pointer(place)?.as_str().and_then(facts::said)),
     }
-}
-
-fn header_facts(dialect: &Dialect, evidence: &Evidence<'_>, facts: &mut Facts) {
-    for row in &dialect.header_facts {
-        let Some(value) = evidence.headers.get(&row.header) else { continue };
-        let found = match &row.pattern {
-            None => facts::said(value),
-            Some(pattern) => {
-                pattern.regex().captures(value).and_then(|found| facts::said(found.get(1)?.as_str()))
-            }
-        };
-        let place = match row.fact {
-            FactName::Message => &mut facts.message,
-            FactName::Code => &mut facts.code,
-            FactName::Type => &mut facts.type_,
-            FactName::Param => &mut facts.param,
-            FactName::RequestId => &mut facts.request_id,
-        };
-        if place.is_none() {
-            *place = found;
-        }
-    }
-}
-
-/// The dialect's own header first, then any that some dialect uses for it.
-fn request_id(dialect: &Dialect, catalog: &Catalog, evidence: &Evidence<'_>) -> Option<String> {
-    let own = dialect.request_id_headers.iter();
-    let others = catalog.dialects().flat_map(|dialect| &dialect.request_id_headers);
-    own.chain(others).find_map(|name| evidence.headers.get(name).and_then(facts::said))
 }

@@ -21,6 +21,9 @@ mod waits;
 mod inside;
 pub use inside::{is_result, may_hold_error};
 
+mod header_facts;
+mod status;
+
 mod decode;
 pub use decode::{Decoded, decode};
 
