@@ -210,6 +210,24 @@ async fn a_head_that_never_ends_is_answered_and_a_mute_connection_closed() {
     assert_eq!(idle.rest().await, "", "closed once it is idle for too long");
 }
 
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_caller_that_does_not_read_its_answer_is_cut() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let gateway = Gateway::start(move |_, _| {
+        let dropped = Dropped(tell.clone());
+        async move {
+            let endless = futures_util::stream::repeat_with(move || {
+                let _held = &dropped;
+                Ok(http_body::Frame::data(Bytes::from_static(&[b'x'; 4096])))
+            });
+            Response::new(Body::stream(http_body_util::StreamBody::new(endless)))
+        }
+    });
+    let mut caller = Peer::connect(gateway.address).await;
+    caller.send(GET).await;
+    assert_eq!(told.recv().await, Some("dropped"));
+}
+
 #[tokio::test(flavor = "local")]
 async fn http2_callers_are_held_to_the_same_limits() {
     let gateway = Gateway::start(|_, _| async { text(StatusCode::OK, "ok") });

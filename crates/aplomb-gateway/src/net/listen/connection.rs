@@ -1,11 +1,11 @@
 //! One caller's connection, from its first byte to its last.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -57,7 +57,7 @@ pub(super) async fn serve_one<S: Service>(
     let from = ConnInfo { peer, tls: is_tls, http2 };
     // What ends a connection early is the caller's doing; it hears of it by the connection itself.
     if http2 {
-        let _ = serve_h2(Rewound::new(first, transport), limits, from, service, watch).await;
+        let _ = serve_h2(Rewound::new(first, transport, watch.clone()), limits, from, service, watch).await;
     } else {
         let _ = serve_h1((transport, first), limits, from, service, watch).await;
     }
@@ -83,12 +83,11 @@ async fn serve_h1<S: Service>(
     service: Rc<S>,
     watch: Rc<Watch>,
 ) -> hyper::Result<()> {
-    let refusal = Rc::new(Cell::new(None));
-    let guarded = Guarded::new(transport, first, limits, refusal.clone());
+    let guarded = Guarded::new(transport, first, limits, watch.clone());
     let asked = watch.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
         asked.asked();
-        let refused = refusal.get().filter(|_| request.method().as_str() == REFUSED);
+        let refused = asked.refusal().filter(|_| request.method().as_str() == REFUSED);
         let service = service.clone();
         async move {
             Ok::<_, Infallible>(match refused {
@@ -156,14 +155,21 @@ fn is_repeated(headers: &HeaderMap, name: http::HeaderName) -> bool {
     headers.get_all(name).iter().nth(1).is_some()
 }
 
-/// Runs a connection, and asks it to end once its watch says so.
-async fn drive<C: Future>(connection: C, end: impl Fn(Pin<&mut C>), watch: &Watch) -> C::Output {
+/// Runs a connection, asks it to end once its watch says so, and drops it if that gives it up.
+async fn drive<C: Future<Output = hyper::Result<()>>>(
+    connection: C,
+    end: impl Fn(Pin<&mut C>),
+    watch: &Watch,
+) -> hyper::Result<()> {
     let mut connection = pin!(connection);
     let (mut known, mut told) = (false, false);
     poll_fn(|cx| {
         if !known {
             watch.wake_by(cx);
             known = true;
+        }
+        if watch.is_lost() {
+            return Poll::Ready(Ok(()));
         }
         if watch.is_closing() && !told {
             end(connection.as_mut());

@@ -5,7 +5,6 @@
 //! In place of one that it refuses hyper is given a small request of ours, which the service answers with the
 //! refusal: order, pipelining, keep-alive and flushing stay hyper's business.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -22,6 +21,7 @@ use super::super::transport::Transport;
 use super::Refusal;
 use super::gate::{Gate, Judged};
 use super::head::HeadLimits;
+use super::watch::Watch;
 
 /// How long a closing connection listens for what its caller still sends, and how much of it.
 ///
@@ -46,20 +46,15 @@ pub(super) struct Guarded {
     held: BytesMut,
     /// Runs while something is held.
     slow: Option<Pin<Box<Sleep>>>,
-    refusal: Rc<Cell<Option<Refusal>>>,
+    watch: Rc<Watch>,
     refused: bool,
     ended: bool,
     linger: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 impl Guarded {
-    /// Guards a connection of which `first` was read already; `refusal` will say why the stand-in came.
-    pub(super) fn new(
-        transport: Transport,
-        first: BytesMut,
-        limits: HeadLimits,
-        refusal: Rc<Cell<Option<Refusal>>>,
-    ) -> Self {
+    /// Guards a connection of which `first` was read already; `watch` hears why the stand-in came.
+    pub(super) fn new(transport: Transport, first: BytesMut, limits: HeadLimits, watch: Rc<Watch>) -> Self {
         let mut guarded = Self {
             transport,
             gate: Gate::Head,
@@ -67,7 +62,7 @@ impl Guarded {
             passed: BytesMut::new(),
             held: first,
             slow: None,
-            refusal,
+            watch,
             refused: false,
             ended: false,
             linger: None,
@@ -95,7 +90,7 @@ impl Guarded {
     }
 
     fn refuse(&mut self, refusal: Refusal) {
-        self.refusal.set(Some(refusal));
+        self.watch.refuse(refusal);
         self.refused = true;
         self.slow = None;
         self.held = BytesMut::new();
@@ -183,7 +178,9 @@ impl AsyncRead for Guarded {
 
 impl AsyncWrite for Guarded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.transport).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.transport).poll_write(cx, bytes);
+        self.watch.wrote(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -191,7 +188,9 @@ impl AsyncWrite for Guarded {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.transport).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.transport).poll_write_vectored(cx, slices);
+        self.watch.wrote(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,12 +2,14 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::super::transport::Transport;
+use super::watch::Watch;
 
 /// What every HTTP/2 client says first, and no HTTP/1.1 client can.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -32,11 +34,12 @@ pub(super) async fn sniff(transport: &mut Transport) -> io::Result<(bool, BytesM
 pub(super) struct Rewound {
     first: BytesMut,
     transport: Transport,
+    watch: Rc<Watch>,
 }
 
 impl Rewound {
-    pub(super) fn new(first: BytesMut, transport: Transport) -> Self {
-        Self { first, transport }
+    pub(super) fn new(first: BytesMut, transport: Transport, watch: Rc<Watch>) -> Self {
+        Self { first, transport, watch }
     }
 }
 
@@ -58,7 +61,9 @@ impl AsyncRead for Rewound {
 
 impl AsyncWrite for Rewound {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.transport).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.transport).poll_write(cx, bytes);
+        self.watch.wrote(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -66,7 +71,9 @@ impl AsyncWrite for Rewound {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.transport).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.transport).poll_write_vectored(cx, slices);
+        self.watch.wrote(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -119,6 +119,10 @@ fn stage_of(error: &hyper::Error) -> Stage {
     if error.is_canceled() {
         return Stage::Unsent;
     }
+    if error.is_timeout() {
+        // Of a ping: the connection is dead, whatever the request was.
+        return Stage::Reset;
+    }
     if error.is_parse() {
         return Stage::Protocol;
     }

@@ -21,6 +21,8 @@ const MOST_HEAD: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct H1 {
     pub(super) sender: http1::SendRequest<Body>,
+    /// The reaper's round in which it was made.
+    pub(super) born: u32,
     driver: Driver,
 }
 
@@ -35,7 +37,7 @@ impl Drop for Driver {
 }
 
 impl H1 {
-    pub(super) async fn over(transport: Transport) -> Result<Self, SendError> {
+    pub(super) async fn over(transport: Transport, born: u32) -> Result<Self, SendError> {
         let (sender, connection) = http1::Builder::new()
             .max_header_size(MOST_HEAD)
             .handshake(TokioIo::new(transport))
@@ -45,7 +47,7 @@ impl H1 {
             // Whoever waits for an answer is told of the error by the sender.
             let _ = connection.await;
         }));
-        Ok(Self { sender, driver })
+        Ok(Self { sender, born, driver })
     }
 
     /// Whether the connection stands and has nothing under way.

@@ -157,7 +157,7 @@ impl Pool {
         let transport = dial(&self.0.settings.dial, origin, deadline).await?;
         if !transport.agreed_on_h2() {
             shelf.heard_h1();
-            return Ok(Carrier::H1(H1::over(transport).await?));
+            return Ok(Carrier::H1(H1::over(transport, shelf.round()).await?));
         }
         let connection = H2::over(transport).await?;
         shelf.publish(connection).ok_or_else(|| SendError::new(Stage::Refused))

@@ -11,6 +11,10 @@ use super::h2::{H2, OpenStream};
 /// How many connections may wait idle for one origin on one thread; more are closed.
 pub(super) const MOST_IDLE: usize = 1024;
 
+/// After how many rounds of the reaper a connection is used no more, however busy it is: 40 of a quarter of the
+/// idle timeout, ten minutes by default, so that a change of the upstream's addresses is noticed.
+const LIFE: u32 = 40;
+
 /// What is kept for an origin.
 pub(super) struct Shelf {
     /// The connection used last is taken first, so that the others may age and go.
@@ -39,6 +43,7 @@ struct Idle {
 
 struct Shared {
     connection: H2,
+    born: u32,
     used: u32,
 }
 
@@ -78,7 +83,7 @@ impl Shelf {
     fn share(&self) -> Option<Carrier> {
         let mut shared = self.shared.borrow_mut();
         shared.retain(|one| !one.connection.is_closed());
-        shared.iter_mut().find_map(|one| {
+        shared.iter_mut().filter(|one| !self.is_old(one.born)).find_map(|one| {
             let stream = one.connection.claim()?;
             one.used = self.round.get();
             Some(Carrier::H2(one.connection.clone(), stream))
@@ -88,7 +93,7 @@ impl Shelf {
     /// Puts an idle connection back, unless enough are waiting.
     pub(super) fn put_back(&self, connection: H1) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < MOST_IDLE {
+        if idle.len() < MOST_IDLE && !self.is_old(connection.born) {
             idle.push(Idle { connection, since: self.round.get() });
         }
     }
@@ -97,8 +102,18 @@ impl Shelf {
     pub(super) fn publish(&self, connection: H2) -> Option<Carrier> {
         self.spoken.set(Spoken::H2);
         let stream = connection.claim()?;
-        self.shared.borrow_mut().push(Shared { connection: connection.clone(), used: self.round.get() });
+        let now = self.round.get();
+        self.shared.borrow_mut().push(Shared { connection: connection.clone(), born: now, used: now });
         Some(Carrier::H2(connection, stream))
+    }
+
+    /// The round that the reaper is in.
+    pub(super) fn round(&self) -> u32 {
+        self.round.get()
+    }
+
+    fn is_old(&self, born: u32) -> bool {
+        self.round.get().wrapping_sub(born) >= LIFE
     }
 
     pub(super) fn spoken(&self) -> Spoken {
@@ -116,9 +131,10 @@ impl Shelf {
         self.round.set(now);
         let young = |since: u32| now.wrapping_sub(since) < rounds;
         self.idle.borrow_mut().retain(|one| young(one.since) && !one.connection.sender.is_closed());
-        self.shared
-            .borrow_mut()
-            .retain(|one| !one.connection.is_closed() && (!one.connection.is_idle() || young(one.used)));
+        self.shared.borrow_mut().retain(|one| {
+            let spare = one.connection.is_idle() && (self.is_old(one.born) || !young(one.used));
+            !one.connection.is_closed() && !spare
+        });
     }
 
     /// How many connections wait, of either protocol.
