@@ -10,7 +10,7 @@ use crate::attempt::{self, Failure as AttemptFailed, Outcome};
 use crate::config::{Disclose, SharedQuota};
 use crate::problem::{self, Problem};
 use crate::reply::Reply;
-use crate::setup::Target;
+use crate::setup::{Target, Way};
 use crate::stage::plan::Plan;
 use crate::trail::Trail;
 use crate::worker::Worker;
@@ -18,18 +18,29 @@ use crate::worker::Worker;
 /// How long a hint may be before a fallback is preferred to waiting for it.
 const PREFER_FALLBACK_AFTER: Duration = Duration::from_secs(2);
 
+/// How far a request came, for when its caller's patience ends in the middle.
+#[derive(Default)]
+struct Progress {
+    /// The last failure.
+    last: Option<Problem>,
+    /// An attempt is under way.
+    running: bool,
+    /// An attempt that failed may have been acted on.
+    outcome_unknown: bool,
+}
+
 /// Sends the request until it is answered, or until sending it once more doesn't help.
 ///
 /// # Errors
 /// The last failure, with what the caller may do about it.
 pub(crate) async fn send(worker: &Worker, mut plan: Plan, trail: &mut Trail) -> Result<Reply, Problem> {
     let patience = plan.received.patience.map(|patience| trail.began + patience);
-    let mut last = None;
-    let attempts = attempts(worker, &mut plan, trail, &mut last);
+    let mut progress = Progress::default();
+    let attempts = attempts(worker, &mut plan, trail, &mut progress);
     let Some(until) = patience else { return attempts.await };
     match timeout_at(until.into(), attempts).await {
         Ok(outcome) => outcome,
-        Err(_elapsed) => Err(out_of_patience(&plan, last)),
+        Err(_elapsed) => Err(out_of_patience(&plan, trail, progress)),
     }
 }
 
@@ -37,7 +48,7 @@ async fn attempts(
     worker: &Worker,
     plan: &mut Plan,
     trail: &mut Trail,
-    last: &mut Option<Problem>,
+    progress: &mut Progress,
 ) -> Result<Reply, Problem> {
     let way = plan.way().clone();
     let mut retry = Retry::new(policy(plan));
@@ -45,7 +56,9 @@ async fn attempts(
     loop {
         let target = &way.targets[hop];
         trail.begin(&target.upstream.name);
+        progress.running = true;
         let outcome = attempt::run(worker, plan, target, plan.hops[hop].endpoint).await;
+        progress.running = false;
         match &outcome {
             Outcome::Answer(reply) => trail.end(Some(reply.response.status().as_u16()), None),
             Outcome::Failed(failed) => trail.end(failed.status, Some(failed.failure.clone())),
@@ -65,13 +78,14 @@ async fn attempts(
             elapsed: trail.began.elapsed(),
             random: worker.random(),
         });
+        progress.outcome_unknown = retry.outcome_unknown();
         match decision {
             Decision::Again { after } => {
-                *last = Some(problem(plan, target, failed, None));
+                progress.last = Some(problem(plan, target, failed, None));
                 sleep(after).await;
             }
             Decision::Next => {
-                *last = Some(problem(plan, target, failed, None));
+                progress.last = Some(problem(plan, target, failed, None));
                 hop += 1;
             }
             Decision::Answer(answer) => return Err(problem(plan, target, failed, Some(answer))),
@@ -83,7 +97,8 @@ fn policy(plan: &Plan) -> RetryPolicy {
     let route = &plan.way().route;
     RetryPolicy {
         attempts: route.retry.attempts,
-        deadline: route.retry.deadline,
+        // A wait that outlasts the caller's own patience helps nobody.
+        deadline: plan.received.patience.map_or(route.retry.deadline, |own| own.min(route.retry.deadline)),
         max_wait: route.queue.max_wait,
         prefer_fallback_after: PREFER_FALLBACK_AFTER,
     }
@@ -103,6 +118,7 @@ fn problem(plan: &Plan, target: &Target, failed: AttemptFailed, answer: Option<A
     let AttemptFailed { mut failure, original, dialect, .. } = failed;
     let ours = target.upstream.credential.ours().is_some();
     let disclosed = failure.kind;
+    problem::shorten(&mut failure);
     if let Some(key) = target.upstream.credential.ours() {
         problem::hide_key(&mut failure, key.secret.expose());
     }
@@ -117,6 +133,7 @@ fn problem(plan: &Plan, target: &Target, failed: AttemptFailed, answer: Option<A
     Problem {
         should_retry: answer.is_some_and(|answer| answer.should_retry) && failure.retryable,
         outcome_unknown: answer.is_some_and(|answer| answer.outcome_unknown),
+        sent_once: plan.received.body.kept().is_none(),
         failure,
         answer: plan.received.answer.or(plan.way().answer).or(dialect),
         original: original.filter(|_| may_pass),
@@ -127,16 +144,24 @@ fn problem(plan: &Plan, target: &Target, failed: AttemptFailed, answer: Option<A
     }
 }
 
-/// The caller's own time is nearly over: the last cause, so that our answer comes before its SDK gives up.
-fn out_of_patience(plan: &Plan, last: Option<Problem>) -> Problem {
-    let answer = plan.received.answer.or(plan.way().answer);
-    let sent_unknown = last.as_ref().is_none_or(|problem| problem.outcome_unknown);
-    let mut problem = last.unwrap_or_else(|| {
-        let message = "no answer came in the time that the caller waits";
-        Problem::local(Failure::new(Kind::GatewayTimeout).fault(Fault::Network).message(message))
-            .answer_in(answer)
-    });
+/// The caller's own time is nearly over: told now, so that our answer comes before its SDK gives up.
+fn out_of_patience(plan: &Plan, trail: &mut Trail, progress: Progress) -> Problem {
+    let Progress { last, running, outcome_unknown } = progress;
+    let mut problem = match last {
+        // It waited for the next attempt: the last cause stands.
+        Some(last) if !running => last,
+        _ => {
+            let message = "no answer came in the time that the caller waits";
+            let failure = Failure::new(Kind::GatewayTimeout).fault(Fault::Network).message(message);
+            if running {
+                trail.end(None, Some(failure.clone()));
+            }
+            let Way { answer, route, .. } = &**plan.way();
+            let local = Problem::local(failure).answer_in(plan.received.answer.or(*answer));
+            Problem { disclose: route.disclose, trail: route.trail, ..local }
+        }
+    };
     problem.should_retry = false;
-    problem.outcome_unknown = sent_unknown && !plan.safe;
+    problem.outcome_unknown = outcome_unknown || (running && !plan.safe);
     problem
 }
