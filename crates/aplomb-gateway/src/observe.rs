@@ -109,6 +109,9 @@ fn line(trail: &Trail, end: &End, write: impl FnOnce(&Fields<'_>)) {
     });
 }
 
+/// The most letters of one fact in a line: enough for a stack trace's beginning, too little to fill a disk.
+const FACT: usize = 2_000;
+
 /// The last upstream error as it came, before anything was withheld from the caller.
 fn upstream_error(trail: &Trail, end: &End) -> String {
     let last =
@@ -121,11 +124,12 @@ fn upstream_error(trail: &Trail, end: &End) -> String {
         ("param", &failure.param),
         ("request_id", &failure.request_id),
     ];
+    let bounded = |text: &str| text.chars().take(FACT).collect::<String>();
     let mut parts: Vec<String> =
-        facts.iter().filter_map(|(name, fact)| Some(format!("{name}={}", fact.as_ref()?))).collect();
+        facts.iter().filter_map(|(name, fact)| Some(format!("{name}={}", bounded(fact.as_ref()?)))).collect();
     if !failure.details.is_empty() {
         let details = serde_json::to_string(&failure.details).unwrap_or_default();
-        parts.push(format!("details={}", details.chars().take(2_000).collect::<String>()));
+        parts.push(format!("details={}", bounded(&details)));
     }
     parts.join(" ")
 }
