@@ -17,6 +17,8 @@ pub(crate) struct Problem {
     pub(crate) should_retry: bool,
     /// An upstream may have acted (`aplomb-outcome: unknown`).
     pub(crate) outcome_unknown: bool,
+    /// The request's body was too large to be kept, so that it could be sent once only (`aplomb-replay`).
+    pub(crate) sent_once: bool,
     /// The upstream's own answer, which passes as it is when it speaks the answer dialect.
     pub(crate) original: Option<Original>,
     /// How much of it the caller sees.
@@ -48,6 +50,7 @@ impl Problem {
             answer: None,
             should_retry: false,
             outcome_unknown: false,
+            sent_once: false,
             original: None,
             disclose: Disclose::Full,
             trail: TrailPlace::Headers,
@@ -134,6 +137,16 @@ pub(crate) fn hide_key(failure: &mut Failure, key: &str) {
     failure.details.retain(|_, value| !value.to_string().contains(key));
 }
 
+/// The most bytes of a message that is told anew; no API says more, but an endless page could.
+const MESSAGE: usize = 16 << 10;
+
+/// Bounds the message of a failure: some pages that came instead of an error are nothing but text.
+pub(crate) fn shorten(failure: &mut Failure) {
+    let Some(message) = failure.message.as_mut().filter(|message| message.len() > MESSAGE) else { return };
+    message.truncate(message.floor_char_boundary(MESSAGE));
+    message.push('…');
+}
+
 /// Takes out of a failure what the route doesn't disclose.
 pub(crate) fn withhold(failure: &mut Failure, disclose: Disclose, names: &[&str]) {
     match disclose {
@@ -190,6 +203,16 @@ mod tests {
             (failure.kind, failure.fault, failure.retryable),
             (Kind::Unavailable, Fault::Upstream, true)
         );
+    }
+
+    #[test]
+    fn an_endless_message_is_cut_between_letters() {
+        let mut failure = Failure::new(Kind::Internal).message("\u{e9}".repeat(MESSAGE));
+        shorten(&mut failure);
+        assert_eq!(failure.message.unwrap(), format!("{}…", "\u{e9}".repeat(MESSAGE / 2)));
+        let mut failure = Failure::new(Kind::Internal).message("short");
+        shorten(&mut failure);
+        assert_eq!(failure.message.as_deref(), Some("short"));
     }
 
     #[test]

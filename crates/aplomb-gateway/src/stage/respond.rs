@@ -16,7 +16,7 @@ use crate::problem::{Original, Problem};
 use crate::reply::Reply;
 use crate::setup::Setup;
 use crate::stage::receive::Greeting;
-use crate::trail::Trail;
+use crate::trail::{Attempt, Trail};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("aplomb-request-id");
 const ATTEMPTS: HeaderName = HeaderName::from_static("aplomb-attempts");
@@ -27,6 +27,7 @@ const TRAIL: HeaderName = HeaderName::from_static("aplomb-trail");
 const REPLAY: HeaderName = HeaderName::from_static("aplomb-replay");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const NO_REPLAY: HeaderValue = HeaderValue::from_static("no; body too large to keep");
 
 /// An answer that is ready to leave, with what there is to tell about it.
 pub(crate) struct Told {
@@ -63,7 +64,7 @@ fn passed(reply: Reply, greeting: &Greeting) -> Told {
     let headers = response.headers_mut();
     name_request(headers, answer, greeting);
     if sent_once {
-        headers.insert(REPLAY, HeaderValue::from_static("no; body too large to keep"));
+        headers.insert(REPLAY, NO_REPLAY);
     }
     if let Some(failure) = &native {
         name_kind(headers, failure);
@@ -80,7 +81,9 @@ fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -
     let mut response = match original {
         Some(original) if problem.trail == TrailPlace::Headers && passes(&original) => as_it_came(original),
         original => {
-            let mut response = rendered(dialect, &failure, greeting, problem.status, problem.trail, trail);
+            let shown = if disclose == Disclose::Full { trail.attempts.as_slice() } else { &[] };
+            let place = (problem.trail == TrailPlace::Body).then_some(shown);
+            let mut response = rendered(dialect, &failure, greeting, problem.status, place);
             if let Some(original) = original {
                 let kept = forward::kept_when_rendered(&original.headers);
                 response.headers_mut().extend(kept.map(|(name, value)| (name.clone(), value.clone())));
@@ -100,6 +103,9 @@ fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -
     if let Some(wait) = failure.wait.filter(|_| failure.retryable) {
         put(headers, header::RETRY_AFTER, &retry_after::write(wait));
         put(headers, RETRY_AFTER_MS, &retry_after_ms::write(wait));
+    }
+    if problem.sent_once {
+        headers.insert(REPLAY, NO_REPLAY);
     }
     if outcome_unknown {
         headers.insert(OUTCOME, HeaderValue::from_static("unknown"));
@@ -131,13 +137,12 @@ fn rendered(
     failure: &Failure,
     greeting: &Greeting,
     status: Option<StatusCode>,
-    place: TrailPlace,
-    trail: &Trail,
+    in_body: Option<&[Attempt]>,
 ) -> Response<Body> {
     let rendered = render(dialect, failure, Some(&greeting.id), SystemTime::now());
-    let body = match place {
-        TrailPlace::Headers => rendered.body,
-        TrailPlace::Body => with_trail(rendered.body, failure, greeting, trail),
+    let body = match in_body {
+        None => rendered.body,
+        Some(attempts) => with_trail(rendered.body, failure, greeting, attempts),
     };
     let mut response = Response::new(Body::full(body));
     let own = StatusCode::from_u16(rendered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -152,10 +157,9 @@ fn rendered(
 }
 
 /// The extra top-level member `aplomb`; a body that is no object stays as it is.
-fn with_trail(body: Vec<u8>, failure: &Failure, greeting: &Greeting, trail: &Trail) -> Vec<u8> {
+fn with_trail(body: Vec<u8>, failure: &Failure, greeting: &Greeting, attempts: &[Attempt]) -> Vec<u8> {
     let Ok(serde_json::Value::Object(mut members)) = serde_json::from_slice(&body) else { return body };
-    let attempts: Vec<_> = trail
-        .attempts
+    let attempts: Vec<_> = attempts
         .iter()
         .map(|attempt| {
             serde_json::json!({
