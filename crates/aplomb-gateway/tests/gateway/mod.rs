@@ -1,0 +1,12 @@
+//! The whole gateway between a caller and an upstream that a test plays: what one says and what the other hears.
+
+mod caller;
+mod rig;
+mod upstream;
+
+mod pass;
+
+mod retry;
+
+mod bodies;
+mod streams;
