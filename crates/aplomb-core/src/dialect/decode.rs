@@ -46,10 +46,11 @@ pub(super) fn decode_event(
     catalog: &Catalog,
     dialect: &Dialect,
     data: &[u8],
+    place: Place,
     now: SystemTime,
 ) -> Option<Failure> {
     let evidence = Evidence { status: Some(200), headers: Headers(&[]), body: data, host: None, now };
-    let decoder = Decoder { catalog, named: Some(dialect), depth: 0, place: Place::Event };
+    let decoder = Decoder { catalog, named: Some(dialect), depth: 0, place };
     let mut failure = decoder.decode(&evidence).failure?;
     failure.status = failure.status.filter(|status| *status >= 400);
     Some(failure)

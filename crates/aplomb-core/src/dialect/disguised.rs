@@ -12,10 +12,15 @@ pub(super) enum Place {
     Body,
     /// An event of a stream, where an error may come together with the last piece of the result.
     Event,
+    /// An event that is called an error.
+    ErrorEvent,
 }
 
 /// Whether JSON reports a failure: a non-null `error` without a result, or an object that calls itself an error.
 pub(super) fn is_error(catalog: &Catalog, dialect: Option<&Dialect>, json: &Value, place: Place) -> bool {
+    if place == Place::ErrorEvent && (json.is_object() || json.is_array()) {
+        return true;
+    }
     let object = match json {
         Value::Array(items) => match items.as_slice() {
             [only] => only,
@@ -30,7 +35,9 @@ pub(super) fn is_error(catalog: &Catalog, dialect: Option<&Dialect>, json: &Valu
     let blocked =
         object.pointer("/promptFeedback/blockReason").is_some() && object.get("candidates").is_none();
     let reported = object.get("error").is_some_and(|error| match place {
-        Place::Event => error.is_object() || error.as_str().is_some_and(|text| !text.is_empty()),
+        Place::Event | Place::ErrorEvent => {
+            error.is_object() || error.as_str().is_some_and(|text| !text.is_empty())
+        }
         Place::Body => {
             !matches!(error, Value::Null | Value::Bool(false))
                 && (ended_in_error(object) || !has_result(catalog, dialect, object))

@@ -7,12 +7,7 @@ use crate::spec::{Catalog, Dialect, FactName};
 pub(super) fn header_facts(dialect: &Dialect, evidence: &Evidence<'_>, facts: &mut Facts) {
     for row in &dialect.header_facts {
         let Some(value) = evidence.headers.get(&row.header) else { continue };
-        let found = match &row.pattern {
-            None => facts::said(value),
-            Some(pattern) => {
-                pattern.regex().captures(value).and_then(|found| facts::said(found.get(1)?.as_str()))
-            }
-        };
+        let found = row.fact_in(value).and_then(facts::said);
         let place = match row.fact {
             FactName::Message => &mut facts.message,
             FactName::Code => &mut facts.code,

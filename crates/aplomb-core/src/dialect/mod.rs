@@ -11,6 +11,7 @@ mod facts;
 pub use facts::Facts;
 
 mod read;
+mod rest;
 mod write;
 
 mod classify;

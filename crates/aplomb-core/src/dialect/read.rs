@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::dialect::facts::{Facts, dotted, located, said};
+use crate::dialect::rest::{self, own_error};
 use crate::failure::FieldError;
 use crate::header;
 use crate::kind::Kind;
@@ -55,9 +56,10 @@ fn object(members: &[Member], object: &Map<String, Value>, facts: &mut Facts) ->
     match members.iter().find(|member| member.is_spread()) {
         Some(spread) => {
             let named = |key: &str| members.iter().any(|member| member.key == key);
-            let rest =
+            let others =
                 object.iter().filter(|(key, _)| !named(key)).map(|(key, value)| (key.clone(), value.clone()));
-            keep_rest(&spread.node, rest.chain(unfit).collect(), facts);
+            rest::take(others.collect(), spread.node.holds(SlotName::Rest), facts);
+            facts.details.extend(unfit);
             score -= unknown.min(2) / 2;
         }
         None => score -= unknown,
@@ -112,7 +114,7 @@ fn slot_fits(slot: Slot, value: &Value, facts: &mut Facts) -> bool {
         SlotName::Any => true,
         SlotName::Details | SlotName::Rest => match value {
             Value::Object(members) => {
-                keep_rest(&Node::Slot(slot), members.clone(), facts);
+                rest::take(members.clone(), slot.name == SlotName::Rest, facts);
                 true
             }
             Value::Null => forgiving,
@@ -183,10 +185,10 @@ fn is_json(text: &str) -> bool {
 
 /// `#/profile/color` as a dotted path.
 fn from_pointer(text: &str) -> Option<String> {
-    let path = text.trim().trim_start_matches('#').trim_matches('/');
-    said(
-        &path.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect::<Vec<_>>().join("."),
-    )
+    let text = text.strip_prefix('#').unwrap_or(text);
+    let parts = text.strip_prefix('/').unwrap_or(text).split('/');
+    let parts: Vec<_> = parts.map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+    said(&parts.join("."))
 }
 
 fn status(value: &Value) -> Option<u16> {
@@ -265,45 +267,6 @@ fn errors(form: Form, value: &Value, facts: &mut Facts) -> bool {
         }
         _ => false,
     }
-}
-
-/// A field error in our own form, as `$rest` writes it.
-fn own_error(value: &Value) -> Option<FieldError> {
-    let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    Some(FieldError { message: text("message")?, param: text("param"), code: text("code") })
-}
-
-/// Members that the template doesn't name; what `$rest` stored among them becomes a fact again.
-fn keep_rest(node: &Node, mut members: Map<String, Value>, facts: &mut Facts) {
-    let is_rest = matches!(node, Node::Slot(slot) if slot.name == SlotName::Rest);
-    if is_rest {
-        let take = |members: &mut Map<String, Value>, name: &str| -> Option<String> {
-            for key in [format!("original_{name}"), name.to_owned()] {
-                if let Some(Value::String(text)) = members.get(&key) {
-                    let text = text.clone();
-                    members.shift_remove(&key);
-                    return said(&text);
-                }
-            }
-            None
-        };
-        // Only a list of field errors leaves the whole sentence to the rest.
-        if facts.message.is_none() {
-            facts.message = take(&mut members, "message");
-        }
-        facts.code = take(&mut members, "code").or_else(|| facts.code.take());
-        facts.type_ = take(&mut members, "type").or_else(|| facts.type_.take());
-        facts.param = take(&mut members, "param").or_else(|| facts.param.take());
-        facts.request_id = take(&mut members, "request_id").or_else(|| facts.request_id.take());
-        if let Some(Value::Array(items)) = members.get("errors")
-            && facts.errors.is_empty()
-            && items.iter().all(|item| own_error(item).is_some())
-        {
-            facts.errors.extend(items.iter().filter_map(own_error));
-            members.shift_remove("errors");
-        }
-    }
-    facts.details.extend(members);
 }
 
 #[cfg(test)]

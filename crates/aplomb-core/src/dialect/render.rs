@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::dialect::{Facts, waits, write};
+use crate::dialect::write::{self, Own};
+use crate::dialect::{Facts, waits};
 use crate::failure::{Failure, Limit};
 use crate::header::{reset, retry_after, retry_after_ms};
 use crate::kind::Kind;
@@ -48,14 +49,16 @@ pub fn render(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, now: S
             FactName::Param => (&facts.param, SlotName::Param),
             FactName::RequestId => (&facts.request_id, SlotName::RequestId),
         };
-        if let Some(fact) = fact.as_ref().filter(|fact| is_header_safe(fact)) {
+        // What would be read back otherwise than it is stands in the body.
+        let is_whole = |fact: &&String| is_header_safe(fact) && row.fact_in(fact) == Some(fact.as_str());
+        if let Some(fact) = fact.as_ref().filter(is_whole) {
             headers.push((row.header.clone(), fact.clone()));
             elsewhere.push(slot);
         }
     }
     wait_headers(failure, &mut headers);
     headers.extend(limit_headers(dialect, &failure.limits, now));
-    let body = write::write(&envelope.node, &facts, &elsewhere);
+    let body = write::write(&envelope.node, &facts, &own(dialect, failure), &elsewhere);
     Rendered { status, headers, body: bytes(&body) }
 }
 
@@ -70,7 +73,7 @@ pub fn render_event(
     let node = form
         .and_then(|form| form.error_data.as_ref())
         .unwrap_or_else(|| &envelope(dialect, failure.kind).node);
-    let data = write::write(node, &facts, &[]);
+    let data = write::write(node, &facts, &own(dialect, failure), &[]);
     let mut out = Vec::new();
     if let Some(event) = form.map_or(Some("error"), |form| form.error_event.as_deref()) {
         out.extend_from_slice(b"event: ");
@@ -108,14 +111,11 @@ fn envelope(dialect: &Dialect, kind: Kind) -> &Envelope {
 fn facts(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, status: u16) -> Facts {
     let row = dialect.row(failure.kind);
     let kind_facts = failure.kind.facts();
-    let mut details = failure.details.clone();
-    let code = token(dialect, "code", failure.code.as_ref(), |row| row.code.as_ref(), row, &mut details);
-    let type_ = token(dialect, "type", failure.type_.as_ref(), |row| row.type_.as_ref(), row, &mut details);
     let limit = failure.limits.first();
     Facts {
         message: Some(failure.message.clone().unwrap_or_else(|| kind_facts.meaning.clone())),
-        code,
-        type_,
+        code: failure.code.clone().or_else(|| row.code.clone()),
+        type_: failure.type_.clone().or_else(|| row.type_.clone()),
         param: failure.param.clone(),
         request_id: failure.request_id.clone().or_else(|| own_id.map(str::to_owned)),
         status: Some(status),
@@ -126,28 +126,20 @@ fn facts(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, status: u16
         remaining: limit.and_then(|limit| limit.remaining),
         window: limit.and_then(|limit| limit.window),
         errors: failure.errors.clone(),
-        details,
+        details: failure.details.clone(),
         wraps: false,
     }
 }
 
-/// Where the contract fixes its codes and types, another API's are kept among the details.
-fn token(
-    dialect: &Dialect,
-    name: &str,
-    given: Option<&String>,
-    column: fn(&WriteRow) -> Option<&String>,
-    row: &WriteRow,
-    details: &mut serde_json::Map<String, Value>,
-) -> Option<String> {
-    let own = column(row);
-    let Some(given) = given else { return own.cloned() };
-    let known = dialect.kinds.values().any(|row| column(row) == Some(given));
-    if !dialect.closed_codes || own.is_none() || known {
-        return Some(given.clone());
-    }
-    details.insert(name.to_owned(), Value::from(given.as_str()));
-    own.cloned()
+/// The contract's own words, where it fixes them and the failure has another API's.
+fn own(dialect: &Dialect, failure: &Failure) -> Own {
+    let row = dialect.row(failure.kind);
+    let instead = |given: &Option<String>, column: fn(&WriteRow) -> &Option<String>| {
+        let given = given.as_ref().filter(|_| dialect.closed_codes)?;
+        let known = dialect.kinds.values().any(|row| column(row).as_ref() == Some(given));
+        column(row).clone().filter(|_| !known)
+    };
+    Own { code: instead(&failure.code, |row| &row.code), type_: instead(&failure.type_, |row| &row.type_) }
 }
 
 fn wait_headers(failure: &Failure, headers: &mut Vec<(String, String)>) {
@@ -185,7 +177,7 @@ pub fn limit_headers(dialect: &Dialect, limits: &[Limit], now: SystemTime) -> Ve
 }
 
 fn is_header_safe(text: &str) -> bool {
-    text.len() <= 1024 && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+    text.len() <= 1024 && text.trim() == text && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
 fn bytes(value: &Value) -> Vec<u8> {

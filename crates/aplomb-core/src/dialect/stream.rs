@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::dialect::decode::decode_event;
+use crate::dialect::disguised::Place;
 use crate::failure::Failure;
 use crate::kind::{Fault, Kind};
 use crate::spec::{Catalog, Dialect, Path, StreamForm};
@@ -102,7 +103,7 @@ impl<'a> StreamReader<'a> {
         }
         if let Some(tail) = tail {
             let text = tail.stray().unwrap_or(tail.bytes());
-            if let Some(failure) = decode_event(catalog, dialect, text, now) {
+            if let Some(failure) = decode_event(catalog, dialect, text, Place::Event, now) {
                 seen.failure = Some(failure);
                 return seen;
             }
@@ -134,8 +135,10 @@ impl<'a> StreamReader<'a> {
             None => name == Some("error"),
         };
         if named_error || self.form.is_some_and(|form| may_hold(&form.error_at, &data)) {
-            let failure = decode_event(self.catalog, self.dialect, &data, now);
-            if let Some(failure) = failure.or_else(|| self.error_member(&data, now)) {
+            let read = |place| decode_event(self.catalog, self.dialect, &data, place, now);
+            let failure = read(Place::Event).or_else(|| self.marked_error(&data, now));
+            let named = || named_error.then(|| read(Place::ErrorEvent)).flatten();
+            if let Some(failure) = failure.or_else(named) {
                 return Verdict::Fail(Box::new(failure));
             }
             if named_error {
@@ -152,12 +155,16 @@ impl<'a> StreamReader<'a> {
         self.follow(&data)
     }
 
-    /// The failure that a member of a larger event tells of, as an object or as a sentence.
-    fn error_member(&self, data: &[u8], now: SystemTime) -> Option<Failure> {
+    /// The failure that a member of a larger event tells of: the event as a whole, else the object or sentence itself.
+    fn marked_error(&self, data: &[u8], now: SystemTime) -> Option<Failure> {
         let value: Value = serde_json::from_slice(data).ok()?;
         let found = self.form?.error_at.iter().flat_map(|path| path.find(&value));
         let error = json!({"error": found.into_iter().find(|error| !error.is_null())?});
-        decode_event(self.catalog, self.dialect, error.to_string().as_bytes(), now)
+        let whole = decode_event(self.catalog, self.dialect, data, Place::ErrorEvent, now);
+        if let Some(failure) = whole.filter(|failure| failure.message.is_some()) {
+            return Some(failure);
+        }
+        decode_event(self.catalog, self.dialect, error.to_string().as_bytes(), Place::Event, now)
     }
 
     /// Follows a healthy-looking event: readable, and perhaps the last of its choice.
@@ -179,7 +186,7 @@ impl<'a> StreamReader<'a> {
     }
 
     fn judge_stray(&mut self, text: &[u8], now: SystemTime) -> Verdict {
-        match decode_event(self.catalog, self.dialect, text, now) {
+        match decode_event(self.catalog, self.dialect, text, Place::Event, now) {
             Some(failure) => Verdict::Fail(Box::new(failure)),
             None => {
                 self.progress.malformed += 1;

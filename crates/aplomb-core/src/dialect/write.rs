@@ -5,59 +5,40 @@ use std::time::Duration;
 use serde_json::{Map, Number, Value};
 
 use crate::dialect::Facts;
+use crate::dialect::rest::{self, Shown, field_error, left_over};
 use crate::failure::FieldError;
 use crate::header;
 use crate::spec::{Form, Member, Node, Presence, Slot, SlotName};
 
+/// What a contract shows in place of another API's words; absent: the words themselves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Own {
+    pub(super) code: Option<String>,
+    pub(super) type_: Option<String>,
+}
+
 /// Fills a template. Facts that found no place of their own go to its `$rest`, if it has one.
 ///
 /// `elsewhere` names the facts that the answer already carries outside the body.
-pub(super) fn write(node: &Node, facts: &Facts, elsewhere: &[SlotName]) -> Value {
-    let mut placed = elsewhere.to_vec();
+pub(super) fn write(node: &Node, facts: &Facts, own: &Own, elsewhere: &[SlotName]) -> Value {
     let has_rest = node.holds(SlotName::Rest);
-    let mut probe = Writer { facts, has_rest, rest: Map::new(), placed: &mut placed };
-    probe.node(node);
-    let rest = left_over(facts, &placed);
-    let mut writer = Writer { facts, has_rest, rest, placed: &mut placed };
-    writer.node(node).unwrap_or(Value::Null)
-}
-
-/// The facts that have no slot, by the names under which reading finds them again.
-fn left_over(facts: &Facts, placed: &[SlotName]) -> Map<String, Value> {
-    let mut rest = Map::new();
-    let texts = [
-        (SlotName::Message, "message", &facts.message),
-        (SlotName::Code, "code", &facts.code),
-        (SlotName::Type, "type", &facts.type_),
-        (SlotName::Param, "param", &facts.param),
-        (SlotName::RequestId, "request_id", &facts.request_id),
-    ];
-    for (slot, name, fact) in texts {
-        if let Some(text) = fact.as_ref().filter(|_| !placed.contains(&slot)) {
-            rest.insert(name.to_owned(), Value::from(text.as_str()));
-        }
+    let shown = Shown { facts: elsewhere.to_vec(), others: Vec::new() };
+    let mut probe = Writer { facts, own, has_rest, rest: Map::new(), shown };
+    let out = probe.node(node);
+    let rest = if has_rest { left_over(facts, &probe.shown) } else { Map::new() };
+    if rest.is_empty() {
+        return out.unwrap_or(Value::Null);
     }
-    let several = facts.errors.len() > 1 || facts.errors.iter().any(|error| error.code.is_some());
-    if several && !placed.contains(&SlotName::Errors) {
-        rest.insert("errors".to_owned(), facts.errors.iter().map(field_error).collect());
-    }
-    rest
-}
-
-fn field_error(error: &FieldError) -> Value {
-    let mut out = Map::new();
-    out.insert("param".to_owned(), Value::from(error.param.clone()));
-    out.insert("message".to_owned(), Value::from(error.message.as_str()));
-    out.insert("code".to_owned(), Value::from(error.code.clone()));
-    Value::Object(out)
+    Writer { rest, ..probe }.node(node).unwrap_or(Value::Null)
 }
 
 struct Writer<'a> {
     facts: &'a Facts,
+    own: &'a Own,
     /// The template has a `$rest`, which takes the details too.
     has_rest: bool,
     rest: Map<String, Value>,
-    placed: &'a mut Vec<SlotName>,
+    shown: Shown,
 }
 
 impl Writer<'_> {
@@ -89,34 +70,17 @@ impl Writer<'_> {
             }
         }
         if let Some(spread) = members.iter().find(|member| member.is_spread()) {
-            self.spread(&spread.node, members, &mut out);
+            let takes_facts = spread.node.holds(SlotName::Rest);
+            if takes_facts || !self.has_rest {
+                rest::put(&self.facts.details, &self.rest, members, &mut out);
+            }
         }
         out
     }
 
-    /// Puts details and what is left over beside the named members, without hiding one.
-    fn spread(&mut self, node: &Node, members: &[Member], out: &mut Map<String, Value>) {
-        self.placed.push(SlotName::Details);
-        let named = |key: &str| members.iter().any(|member| member.key == key);
-        let beside = |key: &str| if named(key) { format!("original_{key}") } else { key.to_owned() };
-        let keeps_all = matches!(node, Node::Slot(slot) if slot.name == SlotName::Rest);
-        if self.has_rest && !keeps_all {
-            return;
-        }
-        for (key, value) in &self.facts.details {
-            if keeps_all || !named(key) {
-                out.insert(beside(key), value.clone());
-            }
-        }
-        if keeps_all {
-            for (key, value) in &self.rest {
-                out.insert(beside(key), value.clone());
-            }
-        }
-    }
-
     fn list(&mut self, node: &Node) -> Value {
-        self.placed.push(SlotName::Errors);
+        self.shown.facts.push(SlotName::Errors);
+        self.show_first(node);
         let errors = match self.facts.errors.as_slice() {
             [] => vec![FieldError {
                 param: self.facts.param.clone(),
@@ -134,18 +98,28 @@ impl Writer<'_> {
                 errors: vec![error.clone()],
                 ..Facts::default()
             };
-            let mut placed = Vec::new();
-            Writer { facts: &facts, has_rest: false, rest: Map::new(), placed: &mut placed }.node(node)
+            let (own, shown) = (Own::default(), Shown::default());
+            Writer { facts: &facts, own: &own, has_rest: false, rest: Map::new(), shown }.node(node)
         };
-        let items: Vec<_> = errors.iter().filter_map(item).collect();
-        let says_all =
-            self.facts.errors.first().is_none_or(|first| self.facts.message.as_ref() == Some(&first.message));
-        for slot in [SlotName::Message, SlotName::Param, SlotName::Type] {
-            if node.holds(slot) && (slot != SlotName::Message || says_all) {
-                self.placed.push(slot);
+        Value::Array(errors.iter().filter_map(item).collect())
+    }
+
+    /// The first field error stands for the main facts where it says the same.
+    fn show_first(&mut self, node: &Node) {
+        let facts = self.facts;
+        let first = facts.errors.first();
+        let code = first.and_then(|first| first.code.as_ref());
+        let says = [
+            (SlotName::Message, first.is_none_or(|first| Some(&first.message) == facts.message.as_ref())),
+            (SlotName::Param, first.is_none_or(|first| first.param == facts.param)),
+            (SlotName::Code, code.is_none_or(|code| Some(code) == facts.code.as_ref())),
+            (SlotName::Type, code.is_none_or(|code| Some(code) == facts.type_.as_ref())),
+        ];
+        for (slot, same) in says {
+            if node.holds(slot) {
+                if same { self.shown.facts.push(slot) } else { self.shown.others.push(slot) }
             }
         }
-        Value::Array(items)
     }
 
     /// Whether a part of the template would carry a fact of this failure.
@@ -164,7 +138,14 @@ impl Writer<'_> {
     fn slot(&mut self, slot: Slot) -> Option<Value> {
         match self.value(slot) {
             Some(value) => {
-                self.placed.push(slot.name);
+                if self.shows_own(slot.name) {
+                    self.shown.others.push(slot.name);
+                } else {
+                    self.shown.facts.push(slot.name);
+                }
+                if slot.name == SlotName::FieldCode && rest::is_the_only_one(self.facts) {
+                    self.shown.facts.push(SlotName::Errors);
+                }
                 Some(value)
             }
             None => match slot.presence {
@@ -174,15 +155,25 @@ impl Writer<'_> {
         }
     }
 
+    /// Whether the contract's own word stands here instead of the fact.
+    fn shows_own(&self, name: SlotName) -> bool {
+        match name {
+            SlotName::Code => self.own.code.is_some(),
+            SlotName::Type => self.own.type_.is_some(),
+            _ => false,
+        }
+    }
+
     fn value(&self, slot: Slot) -> Option<Value> {
         let facts = self.facts;
+        let code = self.own.code.as_deref().or(facts.code.as_deref());
         match slot.name {
             SlotName::Message => text(facts.message.as_deref()),
             SlotName::Code if slot.form == Form::Int => {
-                facts.code.as_deref().and_then(|code| code.parse::<i64>().ok()).map(Value::from)
+                code.and_then(|code| code.parse::<i64>().ok()).map(Value::from)
             }
-            SlotName::Code => text(facts.code.as_deref()),
-            SlotName::Type => text(facts.type_.as_deref()),
+            SlotName::Code => text(code),
+            SlotName::Type => text(self.own.type_.as_deref().or(facts.type_.as_deref())),
             SlotName::Param if slot.form == Form::Loc => Some(loc(facts.param.as_deref())),
             SlotName::Param if slot.form == Form::Pointer => facts.param.as_deref().map(pointer),
             SlotName::Param => text(facts.param.as_deref()),
@@ -199,11 +190,11 @@ impl Writer<'_> {
             SlotName::Window => facts.window.map(window),
             SlotName::FieldCode => text(facts.errors.first().and_then(|error| error.code.as_deref())),
             SlotName::Errors => errors(slot.form, &facts.errors),
-            SlotName::Details => object(facts.details.clone()),
-            SlotName::Rest => {
-                let mut rest = facts.details.clone();
-                rest.extend(self.rest.clone());
-                object(rest)
+            SlotName::Details if self.has_rest => None,
+            SlotName::Details | SlotName::Rest => {
+                let mut out = Map::new();
+                rest::put(&facts.details, &self.rest, &[], &mut out);
+                object(out)
             }
             SlotName::Any => None,
         }
@@ -225,7 +216,10 @@ fn object(members: Map<String, Value>) -> Option<Value> {
 
 /// Without a parameter it is the body as a whole.
 fn loc(param: Option<&str>) -> Value {
-    let part = |part: &str| part.parse::<u64>().map_or_else(|_| Value::from(part), Value::from);
+    let part = |part: &str| match part.parse::<u64>() {
+        Ok(index) if index.to_string() == part => Value::from(index),
+        _ => Value::from(part),
+    };
     std::iter::once(Value::from("body"))
         .chain(param.into_iter().flat_map(|param| param.split('.')).map(part))
         .collect()
@@ -298,7 +292,7 @@ mod tests {
             param: Some("a.0".into()),
             ..Facts::default()
         };
-        let value = write(&node, &facts, &[]);
+        let value = write(&node, &facts, &Own::default(), &[]);
         assert_eq!(
             value,
             json!({"error": {"code": null, "message": "m", "details": {"code": "slow_down", "param": "a.0"}}})
@@ -311,7 +305,7 @@ mod tests {
     fn a_spread_never_hides_a_named_member() {
         let node = Node::parse(r#"{"code": "$code:int", "message": "$message", "...": "$rest"}"#).unwrap();
         let facts = Facts { message: Some("m".into()), code: Some("x".into()), ..Facts::default() };
-        let value = write(&node, &facts, &[]);
+        let value = write(&node, &facts, &Own::default(), &[]);
         assert_eq!(value["original_code"], "x");
         let (back, _) = read(
             &Node::parse(r#"{"code": "$code:int?", "message": "$message", "...": "$rest"}"#).unwrap(),
@@ -326,9 +320,9 @@ mod tests {
         let node = Node::parse(r#"{"m": "$message", "d?": {"field": "$param?", "retry_after": "$wait:s?"}}"#)
             .unwrap();
         let mut facts = Facts { message: Some("m".into()), ..Facts::default() };
-        assert_eq!(write(&node, &facts, &[]), json!({"m": "m"}));
+        assert_eq!(write(&node, &facts, &Own::default(), &[]), json!({"m": "m"}));
         facts.wait = Some(Duration::from_secs(60));
-        assert_eq!(write(&node, &facts, &[]), json!({"m": "m", "d": {"retry_after": 60}}));
+        assert_eq!(write(&node, &facts, &Own::default(), &[]), json!({"m": "m", "d": {"retry_after": 60}}));
     }
 
     #[test]

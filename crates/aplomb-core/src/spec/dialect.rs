@@ -178,6 +178,16 @@ impl Dialect {
     }
 }
 
+impl HeaderFact {
+    /// The fact in a header's value.
+    pub fn fact_in<'a>(&self, value: &'a str) -> Option<&'a str> {
+        match &self.pattern {
+            None => Some(value),
+            Some(pattern) => pattern.regex().captures(value)?.get(1).map(|found| found.as_str()),
+        }
+    }
+}
+
 impl Endpoint {
     /// Whether method and the end of the path are this endpoint's.
     pub fn matches(&self, method: &str, path: &str) -> bool {

@@ -10,4 +10,7 @@ mod corpus;
 mod exceptions;
 mod traps;
 
+mod arbitrary;
+mod properties;
+
 mod fuzzing;
