@@ -83,6 +83,7 @@ impl Gateway {
             server.trusted_proxies.iter().filter_map(|net| net.to_string().parse().ok()).collect(),
         ));
         let workers = server.workers.unwrap_or_else(cores).max(1);
+        crate::net::allow_many_files();
         let bound =
             |address, count| bind(address, count).map_err(|source| StartError::Bind { address, source });
         let callers = bound(server.listen, workers)?;

@@ -17,6 +17,9 @@ pub use upstream::{
 mod cidr;
 pub use cidr::{Cidr, CidrError};
 mod executor;
+#[cfg_attr(not(unix), path = "open_files_elsewhere.rs")]
+mod open_files;
+pub use open_files::allow_many_files;
 mod hop;
 mod listen;
 pub use hop::{strip_answer, strip_request};
