@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use aplomb_core::dialect;
 use aplomb_core::policy::Sent;
 use aplomb_core::spec::{Endpoint, NativeErrors};
-use aplomb_core::{Dialect, Evidence, Failure as CoreFailure, Fault, Headers, Kind, decode};
+use aplomb_core::{Advice, Dialect, Evidence, Failure as CoreFailure, Fault, Headers, Kind, decode};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header};
 
@@ -243,7 +243,11 @@ async fn refused(
         target.dialect,
         &evidence(Some(status.as_u16()), &listed, &body, target),
     );
-    let failure = decoded.failure.unwrap_or_else(|| CoreFailure::new(Kind::Unknown));
+    let mut failure = decoded.failure.unwrap_or_else(|| CoreFailure::new(Kind::Unknown));
+    if status == StatusCode::LOOP_DETECTED {
+        // Each repetition would go round again, and every station on the way would repeat it too.
+        failure = failure.fault(Fault::Gateway).not_retryable(Advice::GiveUp);
+    }
     let known = target.dialect.or_else(|| decoded.speaks.then_some(decoded.dialect));
     let mut failed = judged(plan, failure, Some(status));
     failed.sent = Sent::classify(&failed.failure, !body.is_empty(), plan.safe);

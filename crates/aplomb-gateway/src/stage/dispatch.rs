@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aplomb_core::policy::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy};
 use aplomb_core::{Failure, Fault, Kind};
+use http::StatusCode;
 use tokio::time::{sleep, timeout_at};
 
 use crate::attempt::{self, Failure as AttemptFailed, Outcome};
@@ -118,6 +119,7 @@ fn problem(plan: &Plan, target: &Target, failed: AttemptFailed, answer: Option<A
     let AttemptFailed { mut failure, original, dialect, .. } = failed;
     let ours = target.upstream.credential.ours().is_some();
     let disclosed = failure.kind;
+    let loops = failure.status == Some(StatusCode::LOOP_DETECTED.as_u16());
     problem::shorten(&mut failure);
     if let Some(key) = target.upstream.credential.ours() {
         problem::hide_key(&mut failure, key.secret.expose());
@@ -139,7 +141,7 @@ fn problem(plan: &Plan, target: &Target, failed: AttemptFailed, answer: Option<A
         original: original.filter(|_| may_pass),
         disclose: route.disclose,
         trail: route.trail,
-        status: None,
+        status: loops.then_some(StatusCode::LOOP_DETECTED),
         headers: http::HeaderMap::new(),
     }
 }
