@@ -4,9 +4,13 @@ mod caller;
 mod rig;
 mod upstream;
 
+mod http2;
 mod pass;
 
 mod retry;
 
 mod bodies;
 mod streams;
+
+mod running;
+mod trust;
