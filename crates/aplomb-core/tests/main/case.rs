@@ -75,6 +75,11 @@ impl Case {
         format!("{}/{}", self.dialect, self.name)
     }
 
+    /// Where it stands.
+    pub(crate) fn folder(&self) -> PathBuf {
+        conformance().join(self.path())
+    }
+
     /// What the answer means, with its own bytes.
     pub(crate) fn decode<'a>(&self, catalog: &'a Catalog, named: Option<&'a Dialect>) -> Decoded<'a> {
         self.decode_as(catalog, named, &[], &self.body)

@@ -10,6 +10,12 @@ mod corpus;
 mod exceptions;
 mod traps;
 
+mod contracts;
+
+mod renders;
+
+mod mutations;
+
 mod arbitrary;
 mod properties;
 
