@@ -1,9 +1,11 @@
 //! The `aplomb` command: a file per command, and here the list of them.
 
 mod check;
+mod demo;
 mod dialects;
 mod explain;
 mod init;
+mod mock;
 mod say;
 mod serve;
 
@@ -25,6 +27,8 @@ enum Command {
     Check(check::CheckArgs),
     Init(init::InitArgs),
     Serve(serve::ServeArgs),
+    Mock(Box<mock::MockArgs>),
+    Demo(demo::DemoArgs),
 }
 
 fn main() -> ExitCode {
@@ -33,5 +37,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Init(args) => init::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Mock(args) => mock::run(*args),
+        Command::Demo(args) => demo::run(args),
     }
 }

@@ -80,7 +80,11 @@ impl Memory {
         }
         match self.limits.admit(answer::tokens(asked.body.len()), now) {
             Admission::Pass => {}
-            Admission::Wait(wait) => return (Act::refuse(Kind::RateLimit, Some(wait)), false),
+            Admission::Wait(wait) => {
+                // Whole seconds, as most APIs tell it; the exact time stands in the limit's own headers.
+                let told = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+                return (Act::refuse(Kind::RateLimit, Some(told)), false);
+            }
             Admission::TooLarge => return (Act::refuse(Kind::PayloadTooLarge, None), false),
         }
         let mut drawn = dice::draw(settings.seed, (&asked.key, &asked.path, &asked.body, attempt));

@@ -6,5 +6,7 @@ mod call;
 mod corpus;
 
 mod check;
+mod demo;
 mod explain;
 mod init;
+mod mock;
