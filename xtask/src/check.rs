@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{self, cargo};
 use crate::trouble::{Outcome, Trouble};
-use crate::{deny, sync, tidy};
+use crate::{deny, fuzz, sync, tidy};
 
 struct Step {
     name: &'static str,
@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     Step { name: "lints", act: lints },
     Step { name: "docs", act: docs },
     Step { name: "doc tests", act: doc_tests },
+    Step { name: "fuzz targets", act: fuzz::build },
     Step { name: "generated files", act: || sync::run(true) },
     Step { name: "dependencies", act: deny::run },
 ];

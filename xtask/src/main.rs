@@ -8,6 +8,7 @@ mod check;
 mod command;
 mod debian;
 mod deny;
+mod fuzz;
 mod sync;
 mod test;
 mod tidy;
@@ -48,6 +49,8 @@ enum Chore {
         #[command(subcommand)]
         bench: Bench,
     },
+    /// Throw random input at decoders and parsers
+    Fuzz(fuzz::Options),
     /// Ask at a fixed rate; started by the bench
     #[command(hide = true)]
     BenchRate(bench::Rate),
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Chore::Sync { check } => sync::run(check),
         Chore::Bench { bench: Bench::Proxy(options) } => bench::proxy(&options),
         Chore::Bench { bench: Bench::Core } => bench::core(),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::BenchRate(rate) => bench::drive(&rate),
         Chore::BenchStreams(streams) => bench::open(&streams),
         Chore::BenchUpstream { port } => bench::serve(port),
