@@ -21,9 +21,10 @@ use crate::stage::receive::TOO_LARGE;
 use crate::worker::Worker;
 
 /// What an attempt brought.
+#[expect(clippy::large_enum_variant, reason = "the answer is the usual case; a box would cost each request")]
 pub(crate) enum Outcome {
     /// The answer that was asked for.
-    Answer(Box<Reply>),
+    Answer(Reply),
     /// Anything else; nothing was delivered.
     Failed(Box<Failure>),
 }
@@ -98,7 +99,8 @@ async fn judge(
     forward::strip_answer(&mut parts.headers, target);
     let status = parts.status;
     if status.as_u16() >= 400 {
-        return refused(plan, target, status, parts.headers, body).await;
+        // Boxed like every rare way, so that the usual one stays small.
+        return Box::pin(refused(plan, target, status, parts.headers, body)).await;
     }
     if status == StatusCode::PARTIAL_CONTENT && !plan.received.headers.contains_key(header::RANGE) {
         let failure = lost("the upstream answered a part of what was asked for as a whole");
@@ -114,11 +116,11 @@ async fn judge(
                 Collected::Broken { silent, .. } => broken_off(plan, status, silent),
             }
         }
-        Handling::Watch => match guard::open(plan, target, endpoint, body).await {
+        Handling::Watch => match Box::pin(guard::open(plan, target, endpoint, body)).await {
             Opened::Healthy { body, end } => {
                 let mut reply = reply(plan, Response::from_parts(parts, body));
                 reply.end = Some(end);
-                Outcome::Answer(Box::new(reply))
+                Outcome::Answer(reply)
             }
             Opened::Failed { failure, silent } => {
                 let mut failure = Failure { silent, ..judged(plan, failure, Some(status)) };
@@ -165,7 +167,7 @@ fn reply(plan: &Plan, response: Response<Body>) -> Reply {
 }
 
 fn pass(plan: &Plan, response: Response<Body>) -> Outcome {
-    Outcome::Answer(Box::new(reply(plan, response)))
+    Outcome::Answer(reply(plan, response))
 }
 
 /// An answer that is whole: the one asked for, or an error inside a 200.
@@ -187,7 +189,7 @@ fn whole(
         found => {
             let mut reply = reply(plan, Response::from_parts(parts, Body::full(body)));
             reply.native = found.map(|found| found.failure);
-            Outcome::Answer(Box::new(reply))
+            Outcome::Answer(reply)
         }
     }
 }

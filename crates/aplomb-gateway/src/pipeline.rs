@@ -43,7 +43,7 @@ async fn run(
     from: ConnInfo,
     greeting: &receive::Greeting,
     trail: &mut Trail,
-) -> Result<Reply, Problem> {
+) -> Result<Reply, Box<Problem>> {
     if let Some(reply) = browser::preflight(greeting, &raw) {
         return Ok(reply);
     }

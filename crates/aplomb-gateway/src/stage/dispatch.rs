@@ -1,5 +1,6 @@
 //! Dispatch: send, and as long as it helps send again or elsewhere. The only loop of the story.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use aplomb_core::policy::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy};
@@ -34,15 +35,18 @@ struct Progress {
 ///
 /// # Errors
 /// The last failure, with what the caller may do about it.
-pub(crate) async fn send(worker: &Worker, mut plan: Plan, trail: &mut Trail) -> Result<Reply, Problem> {
+pub(crate) async fn send(worker: &Worker, mut plan: Plan, trail: &mut Trail) -> Result<Reply, Box<Problem>> {
     let patience = plan.received.patience.map(|patience| trail.began + patience);
     let mut progress = Progress::default();
-    let attempts = attempts(worker, &mut plan, trail, &mut progress);
-    let Some(until) = patience else { return attempts.await };
-    match timeout_at(until.into(), attempts).await {
-        Ok(outcome) => outcome,
-        Err(_elapsed) => Err(out_of_patience(&plan, trail, progress)),
-    }
+    // Pinned, so that its state is not copied into the timeout.
+    let outcome = {
+        let mut attempts = pin!(attempts(worker, &mut plan, trail, &mut progress));
+        match patience {
+            None => Some(attempts.await),
+            Some(until) => timeout_at(until.into(), attempts.as_mut()).await.ok(),
+        }
+    };
+    outcome.unwrap_or_else(|| Err(Box::new(out_of_patience(&plan, trail, progress))))
 }
 
 async fn attempts(
@@ -50,7 +54,7 @@ async fn attempts(
     plan: &mut Plan,
     trail: &mut Trail,
     progress: &mut Progress,
-) -> Result<Reply, Problem> {
+) -> Result<Reply, Box<Problem>> {
     let way = plan.way().clone();
     let mut retry = Retry::new(policy(plan));
     let mut hop = 0;
@@ -65,7 +69,7 @@ async fn attempts(
             Outcome::Failed(failed) => trail.end(failed.status, Some(failed.failure.clone())),
         }
         let failed = match outcome {
-            Outcome::Answer(reply) => return Ok(*reply),
+            Outcome::Answer(reply) => return Ok(reply),
             Outcome::Failed(failed) => *failed,
         };
         let decision = retry.failed(&Failed {
@@ -89,7 +93,7 @@ async fn attempts(
                 progress.last = Some(problem(plan, target, failed, None));
                 hop += 1;
             }
-            Decision::Answer(answer) => return Err(problem(plan, target, failed, Some(answer))),
+            Decision::Answer(answer) => return Err(Box::new(problem(plan, target, failed, Some(answer)))),
         }
     }
 }

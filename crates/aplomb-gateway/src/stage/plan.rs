@@ -63,7 +63,7 @@ impl Plan {
 ///
 /// # Errors
 /// None yet: every route has an upstream. The place is for lanes that refuse at once.
-pub(crate) fn choose(received: Received) -> Result<Plan, Problem> {
+pub(crate) fn choose(received: Received) -> Result<Plan, Box<Problem>> {
     let hops: Vec<Hop> = received.way.targets.iter().map(|target| hop(&received, target)).collect();
     let endpoint = hops.first().and_then(|hop| hop.endpoint);
     let wants_stream = match endpoint.and_then(|endpoint| endpoint.stream_when.as_ref()) {

@@ -140,7 +140,7 @@ pub(crate) async fn read(
     from: ConnInfo,
     greeting: &Greeting,
     trail: &mut Trail,
-) -> Result<Received, Problem> {
+) -> Result<Received, Box<Problem>> {
     let told = |problem: Problem| problem.answer_in(greeting.answer);
     let (parts, incoming) = raw.into_parts();
     let server = &setup.config.server;

@@ -43,12 +43,12 @@ pub(crate) struct Told {
 pub(crate) fn reply(
     setup: &Setup,
     greeting: &Greeting,
-    outcome: Result<Reply, Problem>,
+    outcome: Result<Reply, Box<Problem>>,
     trail: &Trail,
 ) -> Told {
     let mut told = match outcome {
         Ok(reply) => passed(reply, greeting),
-        Err(problem) => failed(setup, greeting, problem, trail),
+        Err(problem) => failed(setup, greeting, *problem, trail),
     };
     let headers = told.response.headers_mut();
     put(headers, REQUEST_ID, &greeting.id);

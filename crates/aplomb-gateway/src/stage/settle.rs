@@ -47,8 +47,10 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.worker.shared().in_flight.fetch_sub(1, Ordering::Relaxed);
-        let gone = End { status: 499, failure: Some(Failure::new(Kind::Cancelled)), bytes: 0, cut: false };
-        self.tell(&gone);
+        if self.trail.is_some() {
+            let failure = Some(Failure::new(Kind::Cancelled));
+            self.tell(&End { status: 499, failure, bytes: 0, cut: false });
+        }
     }
 }
 

@@ -87,8 +87,15 @@ impl Pool {
             },
             None => request,
         };
-        let carrier = self.connect(&shelf, origin, patience.connect).await?;
-        let answer = self.exchange(&shelf, origin, carrier, request, patience).await;
+        // Boxed: a new connection is rare, and its state is large.
+        let answer = Box::pin(async {
+            let carrier = self
+                .connect(&shelf, origin, patience.connect)
+                .await
+                .map_err(|why| Unanswered { why: Err(why), request: None })?;
+            self.exchange(&shelf, origin, carrier, request, patience).await
+        })
+        .await;
         answer.map_err(|unanswered| match unanswered.why {
             Ok(why) => SendError::of(why, false),
             Err(error) => error,
