@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// The build profile of Aplomb
     #[arg(long, default_value = "release")]
     profile: String,
+    /// Measure what was built before
+    #[arg(long)]
+    no_build: bool,
     /// Only nginx: what this machine gives a plain proxy
     #[arg(long)]
     peer_only: bool,
@@ -64,11 +67,15 @@ pub(crate) fn run(options: &Options) -> Outcome {
 
 fn prepare(options: &Options) -> Outcome<Bench> {
     let folder = place::prepare()?;
-    command::run(cargo(&["build", "--profile", "ci", "--package", "xtask", "--locked"]))?;
+    let build = |profile: &str, package: &str| match options.no_build {
+        true => Ok(()),
+        false => command::run(cargo(&["build", "--profile", profile, "--package", package, "--locked"])),
+    };
+    build("ci", "xtask")?;
     let aplomb = if options.peer_only {
         None
     } else {
-        command::run(cargo(&["build", "--profile", &options.profile, "--package", "aplomb", "--locked"]))?;
+        build(&options.profile, "aplomb")?;
         let place = if options.profile == "dev" { "debug" } else { &options.profile };
         Some(target().join(place).join("aplomb"))
     };

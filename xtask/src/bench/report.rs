@@ -71,8 +71,7 @@ impl Report {
 
     fn method(&self) -> String {
         let Effort { rounds, time, .. } = self.effort;
-        let busy = self.phases.iter().flat_map(|(_, runs)| runs).map(|run| run.number("busy_before"));
-        let busiest = busy.fold(0.0, f64::max) * 100.0;
+        let busiest = tables::busiest(&self.phases) * 100.0;
         let (seconds, streams) = (time.as_secs(), self.streams);
         format!(
             "Method: nginx and Aplomb stand before the same nginx that gives one answer of 408 bytes to a question of 603; \

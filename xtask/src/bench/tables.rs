@@ -11,12 +11,25 @@ const ADDED_P99_GOAL: f64 = 200.0;
 /// Memory before any load, in MiB.
 const IDLE_GOAL: f64 = 12.0;
 
+/// With more of the machine than this busy elsewhere, a number says nothing about its goal.
+const BUSY: f64 = 0.2;
+
+/// The largest share of the machine that was busy with something else just before a measurement.
+pub(super) fn busiest(phases: &[(Phase, Vec<Run>)]) -> f64 {
+    phases.iter().flat_map(|(_, runs)| runs).map(|run| run.number("busy_before")).fold(0.0, f64::max)
+}
+
 /// What the numbers should be, and whether they are; nothing without Aplomb.
 pub(super) fn goals(idle: &[(&'static str, f64)], phases: &[(Phase, Vec<Run>)]) -> Vec<String> {
     let mut lines = vec!["| goal | measured | |".to_owned(), "|---|---|---|".to_owned()];
+    let busy = busiest(phases) > BUSY;
     let mut goal = |goal: String, value: f64, unit: &str, limit: f64| {
         if !value.is_nan() {
-            let judged = if value <= limit { "reached" } else { "**missed**" };
+            let judged = match (busy, value <= limit) {
+                (true, _) => "not judged: the machine was busy",
+                (false, true) => "reached",
+                (false, false) => "**missed**",
+            };
             lines.push(format!("| {goal} | {value:.2}{unit} | {judged} |"));
         }
     };
@@ -164,6 +177,14 @@ mod tests {
         let goals = goals(&[("aplomb", 13.0)], &[(Phase::Saturated(name), runs.to_vec())]);
         assert!(goals[2].ends_with("| 1.10 × | reached |"), "{}", goals[2]);
         assert!(goals[3].ends_with("| 13.00 MiB | **missed** |"), "{}", goals[3]);
+    }
+
+    #[test]
+    fn nothing_is_judged_on_a_busy_machine() {
+        let numbers = vec![("p99_us", 100.0), ("busy_before", 0.9)];
+        let runs = ["nginx", "aplomb"].map(|target| Run { target, round: 0, numbers: numbers.clone() });
+        let goals = goals(&[], &[(Phase::Steady, runs.to_vec())]);
+        assert!(goals[2].ends_with("not judged: the machine was busy |"), "{}", goals[2]);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! No forgotten fixture: every case under `conformance/` has its bytes and their meaning.
+//! No forgotten fixture: every case under `conformance/` has its bytes, their meaning, and how they render.
 
 use std::collections::BTreeSet;
 
 use super::Complaints;
 use crate::tree::Tree;
 
-const PARTS: &[&str] = &["answer.http", "meaning.json"];
+const PARTS: &[&str] = &["answer.http", "meaning.json", "renders.snap"];
 
 /// Cases that lack a part.
 pub(super) fn complaints(tree: &Tree) -> Complaints {
@@ -38,8 +38,10 @@ mod tests {
         let tree = Tree::of(&[
             ("conformance/README.md", ""),
             ("conformance/openai/limit/answer.http", ""),
+            ("conformance/openai/limit/renders.snap", ""),
             ("conformance/openai/whole/answer.http", ""),
             ("conformance/openai/whole/meaning.json", ""),
+            ("conformance/openai/whole/renders.snap", ""),
         ]);
         assert_eq!(
             complaints(&tree),
