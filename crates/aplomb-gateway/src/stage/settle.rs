@@ -71,9 +71,9 @@ pub(crate) struct End {
 pub(crate) fn finish(mut watch: Watch, told: Told) -> Response<Body> {
     let Told { response, failure, end } = told;
     let status = response.status().as_u16();
-    if let Some(bytes) = response.body().size_hint().exact()
-        && response.body().as_bytes().is_some()
-    {
+    // Nobody polls a body that is empty from the start, such as one of HEAD: it would seem that the caller went away.
+    if response.body().as_bytes().is_some() || response.body().is_end_stream() {
+        let bytes = response.body().size_hint().exact().unwrap_or(0);
         watch.tell(&End { status, failure, bytes, cut: false });
         return response;
     }
