@@ -12,5 +12,6 @@ mod retry;
 mod bodies;
 mod streams;
 
+mod logs;
 mod running;
 mod trust;
