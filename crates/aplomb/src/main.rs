@@ -6,6 +6,7 @@ mod dialects;
 mod explain;
 mod init;
 mod mock;
+mod reference;
 mod say;
 mod serve;
 
@@ -24,6 +25,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Explain(explain::ExplainArgs),
+    Reference(reference::ReferenceArgs),
     Check(check::CheckArgs),
     Init(init::InitArgs),
     Serve(serve::ServeArgs),
@@ -34,6 +36,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Explain(args) => explain::run(args),
+        Command::Reference(args) => reference::run(args),
         Command::Check(args) => check::run(args),
         Command::Init(args) => init::run(args),
         Command::Serve(args) => serve::run(args),

@@ -121,6 +121,7 @@ pub struct ModelPlace {
 pub struct Endpoint {
     pub method: String,
     pub path: Vec<String>,
+    pub full: Option<String>,
     pub repeatable: bool,
     pub result: Vec<String>,
     pub stream: Option<String>,
@@ -216,6 +217,7 @@ mod tests {
         Endpoint {
             method: "POST".to_owned(),
             path: path.trim_matches('/').split('/').map(str::to_owned).collect(),
+            full: None,
             repeatable: true,
             result: Vec::new(),
             stream: None,

@@ -284,6 +284,7 @@ fn endpoint(row: WrittenEndpoint) -> Result<Endpoint, String> {
     Ok(Endpoint {
         method: row.method,
         path: row.path.trim_matches('/').split('/').map(str::to_owned).collect(),
+        full: row.full,
         repeatable: row.repeatable,
         result: row.result,
         stream: row.stream,

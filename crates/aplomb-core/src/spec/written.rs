@@ -250,6 +250,7 @@ rows! {
     WrittenEndpoint {
         method: String,
         path: String,
+        full: Option<String>,
         #[serde(default)]
         repeatable: bool,
         #[serde(default)]

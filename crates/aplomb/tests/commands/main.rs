@@ -10,3 +10,4 @@ mod demo;
 mod explain;
 mod init;
 mod mock;
+mod reference;
