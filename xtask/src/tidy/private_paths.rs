@@ -7,9 +7,9 @@ use regex::Regex;
 use super::{Complaints, line_of};
 use crate::tree::Tree;
 
-/// Home folders and folders beside the checkout. What a fixture holds was said on a wire and stays as it was.
+/// Home folders, and the folders in which builds are made. What a fixture holds was said on a wire and stays as it was.
 static PRIVATE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?m)(?:^|[\s"'`(=])(/home/\w|/root/|/Users/\w|/work/|\.\./shared\b)"#)
+    Regex::new(r#"(?m)(?:^|[\s"'`(=])(/(?:home|Users|root|work|workspace|builds)/\w)"#)
         .expect("a valid expression")
 });
 
