@@ -31,6 +31,7 @@ pub(super) fn whole(subject: &Subject<'_>) -> Value {
         })
         .collect();
     json!({
+        "id": subject.id("embd"),
         "object": "list",
         "data": data,
         "model": subject.model,
