@@ -43,7 +43,7 @@ pub(super) fn judge(catalog: &Catalog, dialect: &Dialect, case: &Case<'_>) -> Op
     }
     by_row(dialect, case)
         .or_else(|| by_own_code(dialect, case).map(|kind| refined(kind, catalog, case)))
-        .or_else(|| by_sign(catalog, case))
+        .or_else(|| by_sign(catalog, case, |_| true))
         .or_else(|| by_silence(case).map(Verdict::of))
         .or_else(|| by_status(catalog, dialect, case))
         .or_else(|| (!case.facts.errors.is_empty()).then(|| Verdict::of(Kind::Validation)))
@@ -61,7 +61,8 @@ fn by_row(dialect: &Dialect, case: &Case<'_>) -> Option<Verdict> {
 
 fn row_fits(row: &ReadRow, case: &Case<'_>) -> bool {
     let one_of = |list: &[String], fact: &Option<String>| {
-        list.is_empty() || fact.as_ref().is_some_and(|fact| list.contains(&fact.to_lowercase()))
+        list.is_empty()
+            || fact.as_ref().is_some_and(|fact| list.iter().any(|own| own.eq_ignore_ascii_case(fact)))
     };
     let at_status = match case.status {
         Some(status) => row.status.is_empty() || row.status.contains(&status),
@@ -133,13 +134,15 @@ fn refined(kind: Kind, catalog: &Catalog, case: &Case<'_>) -> Verdict {
         Kind::Internal | Kind::Unavailable => &[Kind::Overloaded],
         _ => &[],
     };
-    by_sign(catalog, case).filter(|sign| finer.contains(&sign.kind)).unwrap_or_else(|| Verdict::of(kind))
+    by_sign(catalog, case, |sign| finer.contains(&sign.kind)).unwrap_or_else(|| Verdict::of(kind))
 }
 
-fn by_sign(catalog: &Catalog, case: &Case<'_>) -> Option<Verdict> {
+/// The first sign that fits, of those that count.
+fn by_sign(catalog: &Catalog, case: &Case<'_>, counts: impl Fn(&Sign) -> bool) -> Option<Verdict> {
     let tokens: Vec<String> = case.tokens.iter().map(|token| Sign::normal(token)).collect();
     let fits = |sign: &&Sign| {
-        sign.admits(case.status)
+        counts(sign)
+            && sign.admits(case.status)
             && !(sign.unless_wait && case.has_wait)
             && (tokens.iter().any(|token| sign.has_token(token))
                 || sign

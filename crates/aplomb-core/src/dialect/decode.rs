@@ -332,9 +332,16 @@ fn reasons(json: &Value) -> Vec<&str> {
     let error = root.get("error").unwrap_or(root);
     let details = error.get("details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let listed = details.iter().filter_map(|detail| detail.get("reason")?.as_str());
-    let metadata =
-        ["/metadata/error_type", "/metadata/limit_source", "/innererror/code", "/status", "/error_type"];
-    listed.chain(metadata.iter().filter_map(|pointer| error.pointer(pointer)?.as_str())).collect()
+    let within = |outer: &str, name: &str| error.get(outer)?.get(name)?.as_str();
+    let named = |name: &str| error.get(name)?.as_str();
+    let metadata = [
+        within("metadata", "error_type"),
+        within("metadata", "limit_source"),
+        within("innererror", "code"),
+        named("status"),
+        named("error_type"),
+    ];
+    listed.chain(metadata.into_iter().flatten()).collect()
 }
 
 /// The events of a captured stream by name and data, and text between them that is none.

@@ -73,7 +73,7 @@ fn vocabulary(dialect: &Dialect, evidence: &Evidence<'_>, facts: &Facts) -> Scor
     };
     let rows = dialect.reads.iter().any(|row| {
         let in_list = |list: &[String], fact: &Option<String>| {
-            fact.as_ref().is_some_and(|fact| list.contains(&fact.to_lowercase()))
+            fact.as_ref().is_some_and(|fact| list.iter().any(|own| own.eq_ignore_ascii_case(fact)))
         };
         in_list(&row.code, &facts.code) || in_list(&row.type_, &facts.type_)
     });
