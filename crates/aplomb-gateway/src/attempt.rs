@@ -106,11 +106,12 @@ async fn judge(
         let failure = lost("the upstream answered a part of what was asked for as a whole");
         return failed(plan, failure, Some(status));
     }
+    let idle = target.upstream.timeouts.idle;
     match handling(plan, endpoint, status, &parts.headers) {
-        Handling::Pass => pass(plan, Response::from_parts(parts, Body::from(body))),
+        Handling::Pass => pass(plan, Response::from_parts(parts, Body::from(body.at_least_every(idle)))),
         Handling::Hold => {
-            let bound = target.upstream.hold_bytes;
-            match collect::until_whole(worker, body, bound, target.upstream.timeouts.idle).await {
+            let (body, bound) = (body.at_least_every(idle), target.upstream.hold_bytes);
+            match collect::until_whole(worker, body, bound, idle).await {
                 Collected::Whole(bytes) => whole(plan, target, endpoint, parts, bytes),
                 Collected::Flows(body) => pass(plan, Response::from_parts(parts, body)),
                 Collected::Broken { silent, .. } => broken_off(plan, status, silent),

@@ -255,6 +255,19 @@ async fn a_caller_that_does_not_read_holds_the_upstream_back() {
 }
 
 #[tokio::test(flavor = "local")]
+async fn an_answer_that_stalls_is_cut_and_its_upstream_left() {
+    for content_type in ["audio/mpeg", "application/json"] {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: 9\r\n\r\n{{");
+        let upstream = Upstream::always([raw(head), vec![Act::Silence]].concat()).await;
+        let rig =
+            Rig::with(&upstream, Wishes { upstream: "timeouts = { idle = \"400ms\" }", ..Wishes::default() });
+        let told = rig.ask(get("/v1/x", "")).await;
+        assert_eq!((told.status(), told.whole), (200, false));
+        upstream.is_left(1).await;
+    }
+}
+
+#[tokio::test(flavor = "local")]
 async fn a_caller_that_waits_to_be_asked_is_asked() {
     let upstream = Upstream::always(json(200, CHOICE)).await;
     let rig = Rig::before(&upstream);

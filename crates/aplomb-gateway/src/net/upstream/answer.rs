@@ -1,14 +1,17 @@
 //! An upstream's answer as it arrives, and the connection that it arrives on.
 
 use std::fmt;
+use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::{Sleep, sleep};
 
 use super::super::body_error::{BodyError, BodyFault};
 use super::h2::OpenStream;
@@ -22,6 +25,10 @@ pub struct UpstreamBody {
     // Before the connection, so that a stream is reset before its place is given to another.
     incoming: Incoming,
     held: Held,
+    /// How long it may be silent, if that is bounded here.
+    idle: Option<Duration>,
+    /// Runs while something is waited for.
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 pub(super) enum Held {
@@ -51,11 +58,25 @@ fn settle_length(headers: &mut HeaderMap, exact: Option<u64>) {
 
 impl UpstreamBody {
     fn new(incoming: Incoming, held: Held) -> Self {
-        let mut body = Self { incoming, held };
+        let mut body = Self { incoming, held, idle: None, waiting: None };
         if http_body::Body::is_end_stream(&body.incoming) {
             body.finish();
         }
         body
+    }
+
+    /// The same, but silence for longer than this ends it with an error: whoever waits for it would wait for ever.
+    ///
+    /// Only the upstream's silence counts, not a reader who takes his time.
+    #[must_use]
+    pub fn at_least_every(self, idle: Duration) -> Self {
+        Self { idle: Some(idle), ..self }
+    }
+
+    /// Ready once it was silent for too long.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(idle) = self.idle else { return Poll::Pending };
+        self.waiting.get_or_insert_with(|| Box::pin(sleep(idle))).as_mut().poll(cx)
     }
 
     fn finish(&mut self) {
@@ -80,7 +101,13 @@ impl http_body::Body for UpstreamBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            ready!(self.poll_silence(cx));
+            self.held = Held::Nothing;
+            return Poll::Ready(Some(Err(BodyError::new(BodyFault::Silent))));
+        };
+        self.waiting = None;
+        match frame {
             Some(Ok(frame)) => {
                 if http_body::Body::is_end_stream(&self.incoming) {
                     self.finish();
