@@ -11,6 +11,7 @@ mod changelog;
 mod decisions;
 mod fixtures;
 mod length;
+mod links;
 mod module_page;
 mod names;
 mod private_paths;

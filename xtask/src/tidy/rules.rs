@@ -1,7 +1,8 @@
 //! The list of rules, and applying them all to the repository.
 
 use super::{
-    changelog, decisions, fixtures, length, module_page, names, private_paths, secrets, stages, unfinished,
+    changelog, decisions, fixtures, length, links, module_page, names, private_paths, secrets, stages,
+    unfinished,
 };
 use crate::tree::Tree;
 use crate::trouble::{Outcome, Trouble};
@@ -18,6 +19,7 @@ const RULES: &[fn(&Tree) -> Complaints] = &[
     stages::complaints,
     changelog::complaints,
     decisions::complaints,
+    links::complaints,
     private_paths::complaints,
     secrets::complaints,
 ];
