@@ -119,6 +119,8 @@ async fn judge(
         }
         Handling::Watch => match Box::pin(guard::open(plan, target, endpoint, body)).await {
             Opened::Healthy { body, end } => {
+                // What passes may be shorter than what was announced, or end in an event of ours.
+                parts.headers.remove(header::CONTENT_LENGTH);
                 let mut reply = reply(plan, Response::from_parts(parts, body));
                 reply.end = Some(end);
                 Outcome::Answer(reply)

@@ -85,10 +85,11 @@ pub(crate) async fn open(
                 return Opened::Healthy { body: Body::full(whole), end };
             }
         };
-        ready.extend(seen.pass);
-        if let Some(failure) = seen.failure.filter(|_| ready.is_empty()) {
+        // Events that came with the failure were not delivered either.
+        if let Some(failure) = seen.failure {
             return Opened::Failed { failure, silent: false };
         }
+        ready.extend(seen.pass);
         if !ready.is_empty() {
             break;
         }

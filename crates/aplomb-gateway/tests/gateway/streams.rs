@@ -105,6 +105,30 @@ async fn what_breaks_after_the_first_event_is_told_in_the_stream() {
 }
 
 #[tokio::test(flavor = "local")]
+async fn a_stream_that_announced_its_length_and_broke_is_framed_anew() {
+    let sized = |text: &str, length: usize| {
+        raw(format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{text}"
+        ))
+    };
+    let malformed = [TOKEN, "data: {\"cho\n\n", STOP, DONE].concat();
+    for (script, ends, passed) in [
+        (with(sized(TOKEN, 5000), [Act::Close]), "bad_gateway", TOKEN.to_owned()),
+        (sized(&malformed, malformed.len()), "[DONE]", [TOKEN, STOP, DONE].concat()),
+    ] {
+        let upstream = Upstream::always(script).await;
+        let rig = Rig::before(&upstream);
+        let mut wire = rig.connect().await;
+        for _ in 0..2 {
+            wire.send(post("/v1/chat/completions", "", STREAMED)).await;
+            let answer = wire.answer().await;
+            assert!(answer.whole && answer.text().starts_with(&passed), "{answer:?}");
+            assert!(answer.text().contains(ends), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "local")]
 async fn a_malformed_event_is_left_out_when_the_rest_makes_sense() {
     let upstream =
         Upstream::always(with(events(&[TOKEN, "data: {\"cho\n\n", TOKEN, STOP, DONE]), [last()])).await;
@@ -123,7 +147,12 @@ async fn a_stream_whose_choices_are_finished_may_end_without_its_last_event() {
 
 #[tokio::test(flavor = "local")]
 async fn what_breaks_before_the_first_event_is_repaired_unseen() {
+    let failed = [TOKEN, ERROR, TOKEN].concat();
     let firsts = [
+        raw(format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n{failed}",
+            failed.len()
+        )),
         with(events(&[]), [Act::Close]),
         with(events(&["data: {\"cho"]), [Act::Close]),
         with(events(&[ERROR]), [last()]),
