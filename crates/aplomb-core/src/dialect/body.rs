@@ -74,7 +74,8 @@ fn inflate(body: &[u8], limit: u64, out: &mut Vec<u8>) -> std::io::Result<usize>
 
 /// Tells what a plain body is. The content type is a hint only: JSON is often sent as something else.
 pub fn shape(body: &[u8]) -> Shape {
-    let text = String::from_utf8_lossy(body);
+    // Nearly all bodies are text, and told so faster than looked through for what isn't.
+    let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {
         return Shape::Empty;

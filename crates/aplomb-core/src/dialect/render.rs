@@ -11,6 +11,9 @@ use crate::header::{reset, retry_after, retry_after_ms};
 use crate::kind::Kind;
 use crate::spec::{Dialect, Envelope, FactName, SlotName, StreamForm, WriteRow};
 
+/// What most bodies fit into.
+const USUAL_BODY: usize = 1024;
+
 /// An answer in a dialect's own form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
@@ -181,5 +184,7 @@ fn is_header_safe(text: &str) -> bool {
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
-    serde_json::to_vec(value).expect("a JSON value can always be written")
+    let mut out = Vec::with_capacity(USUAL_BODY);
+    serde_json::to_writer(&mut out, value).expect("a JSON value can always be written");
+    out
 }

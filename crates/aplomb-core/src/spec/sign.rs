@@ -92,6 +92,7 @@ impl Sign {
             last_lower = c.is_lowercase() || c.is_ascii_digit();
             match c {
                 '-' | ' ' | '.' | ':' | '/' => out.push('_'),
+                c if c.is_ascii() => out.push(c.to_ascii_lowercase()),
                 c => out.extend(c.to_lowercase()),
             }
         }
