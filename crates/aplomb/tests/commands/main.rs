@@ -11,3 +11,5 @@ mod explain;
 mod init;
 mod mock;
 mod reference;
+#[cfg(target_os = "linux")]
+mod storm;

@@ -1,0 +1,259 @@
+//! Ten thousand requests through an upstream that breaks in every way at once, three times, and what is left after.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aplomb_gateway::mock::{FailRate, Mock, MockHandle, MockSettings};
+
+use crate::call::folder;
+
+/// How many callers there are, and how many requests each of them makes in a run.
+const CALLERS: usize = 100;
+const EACH: usize = 100;
+
+/// Everything that the upstream does, and how often; together about every third request.
+const BREAKS: [&str; 20] = [
+    "503:2%",
+    "500:2%",
+    "502:1%",
+    "400:1%",
+    "404:1%",
+    "rate_limit:0.5%",
+    "overloaded:0.5%",
+    "quota_exhausted:1%",
+    "html:1%",
+    "text:1%",
+    "empty:1%",
+    "truncated:500:1%",
+    "short:500:1%",
+    "gzip:0.5%",
+    "br:0.5%",
+    "error-in-200:1%",
+    "error-as-stream:1%",
+    "reset:2%",
+    "close:2%",
+    "silence:0.2%",
+];
+
+/// How a stream breaks in its middle, asked for by name in every tenth of them.
+///
+/// Another answer that breaks is repaired while it is held; on a machine too busy to hold it for long enough it is cut.
+const STREAM_BREAKS: [&str; 7] =
+    ["cut", "reset-mid", "stall", "malformed", "no-terminal", "error-event", "bare-error"];
+
+/// The binary, until it is dropped.
+struct Gateway {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Gateway {
+    fn before(mock: &MockHandle) -> Self {
+        let folder = folder("storm");
+        let address = free();
+        let admin = free();
+        let file = format!(
+            "[server]\nlisten = \"{address}\"\nadmin = \"{admin}\"\nworkers = 2\n[log]\nlevel = \"error\"\n\
+             [[upstream]]\nname = \"mock\"\nurl = \"{}\"\ndialect = \"openai\"\n\
+             timeouts = {{ headers = \"500ms\", first_event = \"500ms\", idle = \"500ms\" }}\n\
+             [[route]]\npath = \"/\"\nupstream = \"mock\"\nretry = {{ deadline = \"5s\" }}\nqueue = {{ max_wait = \"1s\" }}\n",
+            mock.url()
+        );
+        fs::write(folder.join("storm.toml"), file).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_aplomb"))
+            .args(["serve", "--config", "storm.toml"])
+            .current_dir(&folder)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let gateway = Self { child, address };
+        until("the gateway listens", || TcpStream::connect(address).is_ok());
+        gateway
+    }
+
+    fn proc(&self) -> String {
+        format!("/proc/{}", self.child.id())
+    }
+
+    /// Open file descriptors and threads.
+    fn handles(&self) -> (usize, usize) {
+        let count = |what: &str| fs::read_dir(Path::new(&self.proc()).join(what)).unwrap().count();
+        (count("fd"), count("task"))
+    }
+
+    /// Resident memory in KiB.
+    fn memory(&self) -> u64 {
+        let status = fs::read_to_string(Path::new(&self.proc()).join("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it never came: {what}");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+fn mock() -> MockHandle {
+    let dialect = aplomb_core::catalog().get("openai").unwrap();
+    let mut settings = MockSettings::new(dialect);
+    settings.fail = BREAKS.iter().map(|text| text.parse::<FailRate>().unwrap()).collect();
+    settings.hints = false;
+    Mock::start(settings).unwrap()
+}
+
+/// One answer as it was read.
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+/// Reads one answer; anything but a whole one with exact framing is an error.
+fn read(from: &mut BufReader<TcpStream>) -> io::Result<Answer> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if from.read_line(&mut head)? == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("after {head:?}")));
+        }
+    }
+    let odd = |what: &str| io::Error::other(format!("{what} in {head:?}"));
+    let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+    let status = status.ok_or_else(|| odd("no status"))?;
+    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+    let mut body = Vec::new();
+    match (field("content-length: "), field("transfer-encoding: ")) {
+        (Some(length), None) => {
+            body.resize(length.parse().map_err(|_| odd("no length"))?, 0);
+            from.read_exact(&mut body).map_err(|_| odd("a cut"))?;
+        }
+        (None, Some(_)) => while chunk(from, &mut body).map_err(|_| odd("a cut"))? {},
+        _ => return Err(odd("no framing, or two")),
+    }
+    Ok(Answer { status, head, body })
+}
+
+/// Whether there was a chunk, and not the last one.
+fn chunk(from: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> io::Result<bool> {
+    let mut line = String::new();
+    from.read_line(&mut line)?;
+    let size =
+        usize::from_str_radix(line.trim(), 16).map_err(|_| io::Error::other(format!("chunk {line:?}")))?;
+    let start = body.len();
+    body.resize(start + size + 2, 0);
+    from.read_exact(&mut body[start..])?;
+    if body.split_off(start + size) != b"\r\n" {
+        return Err(io::Error::other("a chunk without an end"));
+    }
+    Ok(size > 0)
+}
+
+/// What is wrong with an answer, if something is.
+fn wrong(answer: &Answer, streamed: bool, id: &str) -> Option<String> {
+    let Answer { status, head, body } = answer;
+    let text = String::from_utf8_lossy(body);
+    let says = |name: &str| head.contains(&format!("\r\n{name}: "));
+    if !head.contains(&format!("\r\naplomb-request-id: {id}\r\n")) || !says("aplomb-attempts") {
+        return Some("not the answer to this request".to_owned());
+    }
+    let is_stream = head.contains("\r\ncontent-type: text/event-stream");
+    let fits = match *status {
+        200 if streamed && is_stream => {
+            let ends = text.ends_with("data: [DONE]\n\n") || text.contains("\"finish_reason\":\"stop\"");
+            text.ends_with("\n\n") && (ends || text.contains("\"error\""))
+        }
+        200 => serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body["choices"].is_array()),
+        400.. => {
+            let body = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+            says("aplomb-kind") && says("x-should-retry") && body["error"]["message"].is_string()
+        }
+        _ => false,
+    };
+    (!fits).then(|| format!("{head}{text}"))
+}
+
+/// One caller's requests on one connection, which the gateway has no reason to close.
+fn caller(address: SocketAddr, name: usize, turns: usize) -> Result<usize, String> {
+    let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    stream.set_read_timeout(Some(Duration::from_secs(30))).map_err(|error| error.to_string())?;
+    let mut reader = BufReader::new(stream);
+    let mut successes = 0;
+    for turn in 0..turns {
+        let (id, streamed) = (format!("c{name}-{turn}"), turn % 2 == 0);
+        let body =
+            format!(r#"{{"model":"m","stream":{streamed},"messages":[{{"role":"user","content":"{id}"}}]}}"#);
+        let odd = (turn % 20 == 10).then(|| STREAM_BREAKS[(name + turn / 20) % STREAM_BREAKS.len()]);
+        let odd = odd.map(|act| format!("mock-scenario: {act}\r\n")).unwrap_or_default();
+        let mut request = String::new();
+        let length = body.len();
+        write!(request, "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\nx-request-id: {id}\r\n{odd}").unwrap();
+        write!(request, "content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+        reader.get_mut().write_all(request.as_bytes()).map_err(|error| format!("{id}: {error}"))?;
+        let answer = read(&mut reader).map_err(|error| format!("{id}: {error}"))?;
+        if let Some(wrong) = wrong(&answer, streamed, &id) {
+            return Err(format!("{id}: {wrong}"));
+        }
+        successes += usize::from(answer.status == 200);
+    }
+    reader.get_mut().shutdown(std::net::Shutdown::Write).map_err(|error| error.to_string())?;
+    let mut more = Vec::new();
+    reader.read_to_end(&mut more).map_err(|error| error.to_string())?;
+    if more.is_empty() { Ok(successes) } else { Err(format!("c{name}: more than one answer: {more:?}")) }
+}
+
+fn run(address: SocketAddr) -> usize {
+    let callers: Vec<_> =
+        (0..CALLERS).map(|name| std::thread::spawn(move || caller(address, name, EACH))).collect();
+    let ends: Vec<_> = callers.into_iter().map(|caller| caller.join().unwrap()).collect();
+    let wrong: Vec<_> = ends.iter().filter_map(|end| end.as_ref().err()).collect();
+    assert!(wrong.is_empty(), "{} callers of {CALLERS}:\n{}", wrong.len(), wrong[0]);
+    ends.into_iter().flatten().sum()
+}
+
+#[test]
+fn ten_thousand_requests_in_a_storm_get_one_answer_each_and_leave_nothing_behind() {
+    let mock = mock();
+    let gateway = Gateway::before(&mock);
+    until("both workers run", || gateway.handles().1 == 3);
+    caller(gateway.address, CALLERS, 5).unwrap();
+    let before = gateway.handles();
+    let began = Instant::now();
+    let mut memory = [0; 3];
+    for spent in &mut memory {
+        let successes = run(gateway.address);
+        assert!(successes * 100 > CALLERS * EACH * 80, "{successes} of {} went well", CALLERS * EACH);
+        // What stays open towards the upstream is the pool, and goes by itself; callers' connections are gone at once.
+        let most = before.0 + CALLERS;
+        until("no more descriptors than idle connections", || gateway.handles().0 <= most);
+        assert_eq!(gateway.handles().1, before.1, "threads");
+        *spent = gateway.memory();
+        println!("{successes} successes, {:?}, {spent} KiB, {:?}", began.elapsed(), gateway.handles());
+    }
+    assert!(memory[2] <= memory[1] + 1024, "memory grows: {memory:?} KiB");
+    // What is still open leads upstream and waits to be used again; with the upstream it goes.
+    drop(mock);
+    until("every connection is closed", || gateway.handles().0 <= before.0);
+}
