@@ -5,6 +5,7 @@
 
 mod case;
 
+mod clothes;
 mod conformance;
 mod corpus;
 mod exceptions;
