@@ -181,6 +181,9 @@ fn whole(
     parts: http::response::Parts,
     body: Bytes,
 ) -> Outcome {
+    if is_json(&parts.headers) && is_cut_off(&body) {
+        return failed(plan, lost("the upstream's answer is JSON that was cut off"), Some(parts.status));
+    }
     let inside = error_inside(plan, target, endpoint, &parts.headers, &body);
     let native = target.dialect.is_some_and(|dialect| dialect.errors_in_200 == NativeErrors::Native);
     match inside {
@@ -194,6 +197,21 @@ fn whole(
             reply.native = found.map(|found| found.failure);
             Outcome::Answer(reply)
         }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    content_type.starts_with("application/json") && !headers.contains_key(header::CONTENT_ENCODING)
+}
+
+/// JSON that opens and doesn't close: a look at its two ends, so that a healthy answer costs no parse.
+fn is_cut_off(body: &[u8]) -> bool {
+    let text = body.trim_ascii();
+    match (text.first(), text.last()) {
+        (Some(b'{'), last) => last != Some(&b'}'),
+        (Some(b'['), last) => last != Some(&b']'),
+        _ => false,
     }
 }
 
@@ -296,4 +314,19 @@ fn judged(plan: &Plan, failure: CoreFailure, status: Option<StatusCode>) -> Fail
     let sent = Sent::classify(&failure, failure.fault != Fault::Network, plan.safe);
     let status = status.map(|status| status.as_u16());
     Failure { failure, sent, silent: false, status, original: None, dialect: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_that_does_not_close_is_cut_off() {
+        for whole in ["{}", " {\"a\": 1}\n", "[1]", "\"text\"", "17", ""] {
+            assert!(!is_cut_off(whole.as_bytes()), "{whole}");
+        }
+        for cut in ["{", "{\"a\": 1", "{\"a\": [1]", "[1, 2", "{\"a\": \"}\""] {
+            assert!(is_cut_off(cut.as_bytes()), "{cut}");
+        }
+    }
 }
