@@ -41,19 +41,20 @@ pub fn decode<'a>(catalog: &'a Catalog, named: Option<&'a Dialect>, evidence: &E
     Decoder { catalog, named, depth: 0, place: Place::Body }.decode(&evidence)
 }
 
-/// What one event of a stream means; `None` when it is a piece of an answer.
+/// What one event of a stream means, and whether it speaks the dialect; `None` when it is a piece of an answer.
 pub(super) fn decode_event(
     catalog: &Catalog,
     dialect: &Dialect,
     data: &[u8],
     place: Place,
     now: SystemTime,
-) -> Option<Failure> {
+) -> Option<(Failure, bool)> {
     let evidence = Evidence { status: Some(200), headers: Headers(&[]), body: data, host: None, now };
     let decoder = Decoder { catalog, named: Some(dialect), depth: 0, place };
-    let mut failure = decoder.decode(&evidence).failure?;
+    let decoded = decoder.decode(&evidence);
+    let mut failure = decoded.failure?;
     failure.status = failure.status.filter(|status| *status >= 400);
-    Some(failure)
+    Some((failure, decoded.speaks))
 }
 
 #[derive(Clone, Copy)]

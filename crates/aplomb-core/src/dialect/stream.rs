@@ -42,6 +42,8 @@ pub struct Seen {
     pub pass: Vec<Bytes>,
     /// What went wrong; nothing that comes after it counts.
     pub failure: Option<Failure>,
+    /// The event that told of it, byte for byte, where it speaks the dialect.
+    pub told: Option<Bytes>,
     /// Events were left out because they could not be read.
     pub skipped: u32,
 }
@@ -74,6 +76,10 @@ impl<'a> StreamReader<'a> {
             match verdict {
                 Verdict::Pass => continue,
                 Verdict::Skip => seen.skipped += 1,
+                Verdict::Tell(failure) => {
+                    seen.told = Some(whole.bytes().slice(part.range.clone()));
+                    seen.failure = Some(*failure);
+                }
                 Verdict::Fail(failure) => seen.failure = Some(*failure),
             }
             push(&mut seen.pass, whole.bytes().slice(from..part.range.start));
@@ -103,7 +109,7 @@ impl<'a> StreamReader<'a> {
         }
         if let Some(tail) = tail {
             let text = tail.stray().unwrap_or(tail.bytes());
-            if let Some(failure) = decode_event(catalog, dialect, text, Place::Event, now) {
+            if let Some((failure, _)) = decode_event(catalog, dialect, text, Place::Event, now) {
                 seen.failure = Some(failure);
                 return seen;
             }
@@ -136,10 +142,13 @@ impl<'a> StreamReader<'a> {
         };
         if named_error || self.form.is_some_and(|form| may_hold(&form.error_at, &data)) {
             let read = |place| decode_event(self.catalog, self.dialect, &data, place, now);
-            let failure = read(Place::Event).or_else(|| self.marked_error(&data, now));
+            let found = read(Place::Event).or_else(|| self.marked_error(&data, now));
             let named = || named_error.then(|| read(Place::ErrorEvent)).flatten();
-            if let Some(failure) = failure.or_else(named) {
-                return Verdict::Fail(Box::new(failure));
+            let readable = || serde_json::from_slice::<IgnoredAny>(&data).is_ok();
+            match found.or_else(named) {
+                Some((failure, true)) if readable() => return Verdict::Tell(Box::new(failure)),
+                Some((failure, _)) => return Verdict::Fail(Box::new(failure)),
+                None => {}
             }
             if named_error {
                 let mut failure = broken("the upstream reported an error in its stream");
@@ -156,15 +165,16 @@ impl<'a> StreamReader<'a> {
     }
 
     /// The failure that a member of a larger event tells of: the event as a whole, else the object or sentence itself.
-    fn marked_error(&self, data: &[u8], now: SystemTime) -> Option<Failure> {
+    fn marked_error(&self, data: &[u8], now: SystemTime) -> Option<(Failure, bool)> {
         let value: Value = serde_json::from_slice(data).ok()?;
         let found = self.form?.error_at.iter().flat_map(|path| path.find(&value));
         let error = json!({"error": found.into_iter().find(|error| !error.is_null())?});
         let whole = decode_event(self.catalog, self.dialect, data, Place::ErrorEvent, now);
-        if let Some(failure) = whole.filter(|failure| failure.message.is_some()) {
-            return Some(failure);
+        if let Some(found) = whole.filter(|(failure, _)| failure.message.is_some()) {
+            return Some(found);
         }
-        decode_event(self.catalog, self.dialect, error.to_string().as_bytes(), Place::Event, now)
+        let inner = decode_event(self.catalog, self.dialect, error.to_string().as_bytes(), Place::Event, now);
+        inner.map(|(failure, _)| (failure, false))
     }
 
     /// Follows a healthy-looking event: readable, and perhaps the last of its choice.
@@ -187,7 +197,7 @@ impl<'a> StreamReader<'a> {
 
     fn judge_stray(&mut self, text: &[u8], now: SystemTime) -> Verdict {
         match decode_event(self.catalog, self.dialect, text, Place::Event, now) {
-            Some(failure) => Verdict::Fail(Box::new(failure)),
+            Some((failure, _)) => Verdict::Fail(Box::new(failure)),
             None => {
                 self.progress.malformed += 1;
                 Verdict::Skip
@@ -199,6 +209,8 @@ impl<'a> StreamReader<'a> {
 enum Verdict {
     Pass,
     Skip,
+    /// An event that says in the dialect's own words what went wrong.
+    Tell(Box<Failure>),
     Fail(Box<Failure>),
 }
 
@@ -323,6 +335,24 @@ mod tests {
         let failure =
             reader.feed(Bytes::from_static(last.as_bytes()), SystemTime::UNIX_EPOCH).failure.unwrap();
         assert_eq!((failure.kind, failure.message.as_deref()), (Kind::RateLimit, Some("Too many requests")));
+    }
+
+    #[test]
+    fn an_error_in_the_dialects_own_words_is_kept_as_it_came() {
+        let catalog = crate::catalog();
+        let openai = catalog.get("openai").unwrap();
+        let told = |text: String| {
+            let mut reader = StreamReader::new(catalog, openai, openai.stream("chat"));
+            reader.feed(Bytes::from(text), SystemTime::UNIX_EPOCH).told
+        };
+        let error = "data: {\"error\": {\"message\": \"Overloaded\"}}\n\n";
+        assert_eq!(told([TOKEN, error].concat()).as_deref(), Some(error.as_bytes()));
+        let foreign = "data: {\"error\": \"overloaded\"}\n\n";
+        assert_eq!(told([TOKEN, foreign].concat()), None);
+        let bare = "{\n  \"error\": {\"message\": \"The model is overloaded.\"}\n}\n";
+        assert_eq!(told([TOKEN, bare].concat()), None);
+        let cut_off = "data: {\"error\": {\"message\": \"Overload\n\n";
+        assert_eq!(told([TOKEN, cut_off].concat()), None);
     }
 
     #[test]
