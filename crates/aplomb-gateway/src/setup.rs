@@ -89,7 +89,8 @@ impl Setup {
         let mut routes = HashMap::new();
         for route in config.routes.iter() {
             let targets = route.hops().map(|hop| target(hop, catalog)).collect::<Result<Vec<_>, _>>()?;
-            let answer = route.answer.as_deref().and_then(|name| catalog.get(name));
+            let named = route.answer.as_deref().and_then(|name| catalog.get(name));
+            let answer = named.or_else(|| targets.first().and_then(|target: &Target| target.dialect));
             let way = Way { route: Arc::clone(route), targets, answer };
             routes.insert(route.path.clone(), Arc::new(way));
         }

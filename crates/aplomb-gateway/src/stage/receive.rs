@@ -141,15 +141,15 @@ pub(crate) async fn read(
     greeting: &Greeting,
     trail: &mut Trail,
 ) -> Result<Received, Box<Problem>> {
-    let told = |problem: Problem| problem.answer_in(greeting.answer);
     let (parts, incoming) = raw.into_parts();
-    let server = &setup.config.server;
-    browser::check(server, &parts).map_err(told)?;
-    refuse_unfit(worker, setup, &parts).map_err(told)?;
-    let (way, rest) = setup.find(parts.uri.path()).map_err(|why| told(no_route(why, parts.uri.path())))?;
-    trail.route = Some(way.route.path.clone());
     let asked = wants_problem(setup, &parts.headers);
-    let told = |problem: Problem| problem.answer_in(asked.or(way.answer).or(greeting.answer));
+    let found = setup.find(parts.uri.path());
+    let own = found.as_ref().ok().and_then(|(way, _)| way.answer);
+    let told = |problem: Problem| problem.answer_in(asked.or(own).or(greeting.answer));
+    browser::check(&setup.config.server, &parts).map_err(told)?;
+    refuse_unfit(worker, setup, &parts).map_err(told)?;
+    let (way, rest) = found.map_err(|why| told(no_route(why, parts.uri.path())))?;
+    trail.route = Some(way.route.path.clone());
     let (rest, query) = (rest.to_owned(), parts.uri.query().map(str::to_owned));
     let way = Arc::clone(way);
     let patience = patience(&parts.headers);
