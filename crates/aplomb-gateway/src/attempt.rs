@@ -275,7 +275,11 @@ async fn refused(
     let mut failed = judged(plan, failure, Some(status));
     failed.sent = Sent::classify(&failed.failure, !body.is_empty(), plan.safe);
     failed.dialect = known;
-    failed.original = complete.then_some(Original { status, headers, body });
+    // Our own reading mends what a caller's SDK could not read: compressed, cut off, wrapped.
+    let readable = !headers.contains_key(header::CONTENT_ENCODING)
+        && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
+    let speaks = (decoded.speaks && readable).then_some(decoded.dialect);
+    failed.original = complete.then_some(Original { status, headers, body, speaks });
     Outcome::Failed(Box::new(failed))
 }
 

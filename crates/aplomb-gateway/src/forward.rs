@@ -88,13 +88,45 @@ pub(crate) fn strip_answer(headers: &mut HeaderMap, target: &Target) {
     for name in ours {
         headers.remove(name);
     }
-    if target.upstream.credential.ours().is_some() {
+    if let Some(key) = target.upstream.credential.ours() {
+        hide_in_headers(headers, key.secret.expose());
         for row in target.dialect.iter().flat_map(|dialect| &dialect.limits) {
             for name in [&row.limit, &row.remaining, &row.reset].into_iter().flatten() {
                 headers.remove(name.as_str());
             }
         }
     }
+}
+
+/// Takes a key of ours out of headers that repeat it, on successes too.
+fn hide_in_headers(headers: &mut HeaderMap, key: &str) {
+    for value in headers.values_mut() {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        if text.contains(key) {
+            let hidden = HeaderValue::from_str(&text.replace(key, "[redacted]"));
+            *value = hidden.unwrap_or(HeaderValue::from_static("[redacted]"));
+        }
+    }
+}
+
+/// Every credential that goes with a request, the caller's and ours: none may be logged, whoever repeats it.
+pub(crate) fn secrets(plan: &Plan, target: &Target) -> Vec<String> {
+    let received = &plan.received;
+    let names = &received.setup.credential_headers;
+    let headers = names.iter().flat_map(|name| received.headers.get_all(name));
+    // The scheme before a credential and the name of a cookie are no secrets, the last word is.
+    let words = headers
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|value| value.rsplit([' ', '=']).find(|word| !word.is_empty()));
+    let params = received.query.iter().flat_map(|query| query.split('&')).filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        let known = &received.setup.credential_params;
+        known.iter().any(|param| param.eq_ignore_ascii_case(name)).then_some(value)
+    });
+    let ours = target.upstream.credential.ours().map(|key| key.secret.expose());
+    // A shorter one protects nothing, and hiding it would tear words apart.
+    words.chain(params).chain(ours).filter(|secret| secret.len() >= 4).map(str::to_owned).collect()
 }
 
 /// Names and values as text, for the core; values that are no text say nothing.

@@ -17,6 +17,7 @@ use http_body_util::BodyExt;
 use tokio::time::{Sleep, sleep, timeout};
 
 use crate::config::Secret;
+use crate::forward;
 use crate::net::{Body, BodyError, BodyFault, UpstreamBody};
 use crate::problem;
 use crate::setup::Target;
@@ -60,8 +61,8 @@ pub(crate) async fn open(
     let dialect = plan.spoken(target);
     let form = form(dialect, endpoint);
     let mut reader = StreamReader::new(catalog, dialect, form);
-    let mut ready = VecDeque::new();
     let timeouts = &target.upstream.timeouts;
+    let mut ready = VecDeque::new();
     loop {
         let frame = match timeout(timeouts.first_event, body.frame()).await {
             Ok(frame) => frame,
@@ -125,9 +126,13 @@ struct Teller {
     form: Option<&'static StreamForm>,
     id: String,
     key: Option<Secret>,
+    /// What must not be logged.
+    secrets: Vec<String>,
     as_unavailable: bool,
     disclose: crate::config::Disclose,
     names: [String; 2],
+    /// The upstream's own error events may pass: they are in the caller's dialect, and nothing is to be hidden.
+    passes: bool,
 }
 
 impl Teller {
@@ -148,11 +153,15 @@ impl Teller {
             .or_else(|| answer.stream(&upstream?.name))
             .or_else(|| answer.streams.first());
         let route = &plan.way().route;
+        let key = target.upstream.credential.ours().map(|key| key.secret.clone());
+        let same = target.dialect.is_some_and(|dialect| dialect.name == answer.name);
         Self {
             answer,
             form,
             id: plan.received.id.clone(),
-            key: target.upstream.credential.ours().map(|key| key.secret.clone()),
+            passes: same && key.is_none() && route.disclose == crate::config::Disclose::Full,
+            key,
+            secrets: forward::secrets(plan, target),
             as_unavailable: route.shared_quota == crate::config::SharedQuota::Unavailable,
             disclose: route.disclose,
             names: [target.upstream.name.clone(), target.upstream.url.host.clone()],
@@ -185,13 +194,22 @@ struct Guard {
 impl Guard {
     fn take(&mut self, seen: Seen) {
         self.ready.extend(seen.pass);
-        if let Some(failure) = seen.failure {
-            self.fail(failure);
+        match (seen.failure, seen.told) {
+            (Some(failure), Some(told)) if self.teller.passes => self.end_with(told, failure),
+            (Some(failure), _) => self.fail(failure),
+            (None, _) => {}
         }
     }
 
     fn fail(&mut self, failure: Failure) {
-        self.ready.push_back(self.teller.tell(&failure));
+        let told = self.teller.tell(&failure);
+        self.end_with(told, failure);
+    }
+
+    /// Delivers the event that tells of a failure; the stream is over.
+    fn end_with(&mut self, told: Bytes, mut failure: Failure) {
+        self.ready.push_back(told);
+        self.teller.secrets.iter().for_each(|secret| problem::hide_key(&mut failure, secret));
         *self.end.failure.borrow_mut() = Some(failure);
         self.upstream = None;
         self.reader = None;

@@ -40,6 +40,8 @@ pub(crate) struct Original {
     pub(crate) headers: HeaderMap,
     /// Its body, whole.
     pub(crate) body: Bytes,
+    /// The dialect whose envelope it fits, when it is known whose words these are.
+    pub(crate) speaks: Option<&'static Dialect>,
 }
 
 impl Problem {
@@ -116,7 +118,7 @@ pub(crate) fn on_our_credential(failure: &mut Failure, disclose: Disclose, as_un
     }
 }
 
-/// Takes a key of ours out of everything that an upstream said, whatever the route discloses.
+/// Takes a credential out of everything that an upstream said, whatever the route discloses.
 pub(crate) fn hide_key(failure: &mut Failure, key: &str) {
     let hide = |text: &mut String| {
         if text.contains(key) {
@@ -133,6 +135,7 @@ pub(crate) fn hide_key(failure: &mut Failure, key: &str) {
     texts.into_iter().flatten().for_each(hide);
     for error in &mut failure.errors {
         hide(&mut error.message);
+        [&mut error.param, &mut error.code].into_iter().flatten().for_each(hide);
     }
     failure.details.retain(|_, value| !value.to_string().contains(key));
 }

@@ -12,6 +12,8 @@ static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
         r"|\b(?:sk|pk|rk|gsk|xai|key|pplx|csk|hf|r8|ghp|gho|ghs|github_pat|mxb|AIza|ya29|whsec)[-_][a-z0-9._-]{6,}",
         r"|\bAIza[a-z0-9_-]{20,}|\bAKIA[A-Z0-9]{12,}|\beyJ[a-z0-9_-]{6,}\.[a-z0-9_-]{6,}(?:\.[a-z0-9_-]*)?",
         r"|\b(?:api[-_]?key|key|token|secret|password|access_token|signature)=[^&\s]{4,}",
+        r#"|\b[a-z-]*(?:api[-_]?key|authorization|cookie|password|secret|(?:access|security|auth)[-_]token)[\\"']*\s*[:=]"#,
+        r#"[\s\\"']*(?:(?:bearer|basic|token)\s+)?[^\s"'\\,]{4,}"#,
         r"|\b[a-f0-9]{32,}\b|\b[a-z0-9]{40,}\b",
     ))
     .expect("the pattern is tested")
@@ -38,6 +40,10 @@ mod tests {
             "AIzaSyA1234567890abcdefghij",
             "eyJhbGciOi.eyJzdWIiOiIx.sig",
             "key=abcd1234",
+            "x-api-key: hunter2hunter2",
+            "api_key\": \"hunter2hunter2",
+            "authorization: Basic aHVudGVyMg",
+            "cookie: session=hunter2",
             "0123456789abcdef0123456789abcdef",
         ] {
             let text = format!("before {secret} after");

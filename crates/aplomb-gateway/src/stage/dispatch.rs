@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout_at};
 
 use crate::attempt::{self, Failure as AttemptFailed, Outcome};
 use crate::config::{Disclose, SharedQuota};
+use crate::forward;
 use crate::problem::{self, Problem};
 use crate::reply::Reply;
 use crate::setup::{Target, Way};
@@ -66,7 +67,7 @@ async fn attempts(
         progress.running = false;
         match &outcome {
             Outcome::Answer(reply) => trail.end(Some(reply.response.status().as_u16()), None),
-            Outcome::Failed(failed) => trail.end(failed.status, Some(failed.failure.clone())),
+            Outcome::Failed(failed) => trail.end(failed.status, Some(to_log(plan, target, &failed.failure))),
         }
         let failed = match outcome {
             Outcome::Answer(reply) => return Ok(reply),
@@ -115,6 +116,13 @@ fn no_larger(here: &Target, next: &Target) -> bool {
         (Some(here), Some(next)) => next <= here,
         (None, _) | (_, None) => false,
     }
+}
+
+/// The failure as it may be logged: some APIs repeat the credential that they refuse.
+fn to_log(plan: &Plan, target: &Target, failure: &Failure) -> Failure {
+    let mut failure = failure.clone();
+    forward::secrets(plan, target).iter().for_each(|secret| problem::hide_key(&mut failure, secret));
+    failure
 }
 
 /// The failure as the caller is to hear of it.

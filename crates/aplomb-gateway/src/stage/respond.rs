@@ -62,7 +62,7 @@ pub(crate) fn reply(
 fn passed(reply: Reply, greeting: &Greeting) -> Told {
     let Reply { mut response, sent_once, answer, native, end } = reply;
     let headers = response.headers_mut();
-    name_request(headers, answer, greeting);
+    name_request(headers, answer, &greeting.id);
     if sent_once {
         headers.insert(REPLAY, NO_REPLAY);
     }
@@ -75,8 +75,10 @@ fn passed(reply: Reply, greeting: &Greeting) -> Told {
 fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -> Told {
     let Problem { failure, answer, should_retry, outcome_unknown, original, disclose, .. } = problem;
     let dialect = answer.unwrap_or_else(|| plain_dialect(setup));
+    // In the upstream's own dialect a caller hears what it would hear without us, however little that is.
     let passes = |original: &Original| {
-        dialect.lists(original.status.as_u16()) && speaks(dialect, &failure, &original.body)
+        let own = original.speaks.is_some_and(|spoken| spoken.name == dialect.name);
+        dialect.lists(original.status.as_u16()) && (own || speaks(dialect, &failure, &original.body))
     };
     let mut response = match original {
         Some(original) if problem.trail == TrailPlace::Headers && passes(&original) => as_it_came(original),
@@ -95,7 +97,7 @@ fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -
     for (name, value) in &problem.headers {
         headers.insert(name, value.clone());
     }
-    name_request(headers, Some(dialect), greeting);
+    name_request(headers, Some(dialect), failure.request_id.as_deref().unwrap_or(&greeting.id));
     name_kind(headers, &failure);
     headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should_retry { "true" } else { "false" }));
     headers.remove(header::RETRY_AFTER);
@@ -184,12 +186,12 @@ fn with_trail(body: Vec<u8>, failure: &Failure, greeting: &Greeting, attempts: &
 }
 
 /// The dialect's own request id: the upstream's where it gave one, so that its support can find it, else ours.
-fn name_request(headers: &mut HeaderMap, dialect: Option<&Dialect>, greeting: &Greeting) {
+fn name_request(headers: &mut HeaderMap, dialect: Option<&Dialect>, id: &str) {
     let Some(name) = dialect.and_then(|dialect| dialect.request_id_headers.first()) else { return };
     if let Ok(name) = name.parse::<HeaderName>()
         && !headers.contains_key(&name)
     {
-        put(headers, name, &greeting.id);
+        put(headers, name, id);
     }
 }
 
