@@ -11,7 +11,7 @@ use crate::config::Network;
 pub struct Server {
     /// Where callers connect.
     pub listen: SocketAddr,
-    /// Where health, metrics and reload are served; never on the callers' port.
+    /// Where health and reload are served; never on the callers' port.
     pub admin: SocketAddr,
     /// Names by which callers may reach either port, lower case, besides `localhost` and addresses; `*` means any.
     pub hosts: Vec<String>,

@@ -10,7 +10,7 @@ use crate::config::{Base, Secret};
 /// A row of `[[upstream]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    /// The name that routes, logs and metrics call it by.
+    /// The name that routes and logs call it by.
     pub name: String,
     /// Where it is.
     pub url: Base,
