@@ -82,12 +82,7 @@ fn plain(name: &str) -> Vec<u8> {
 ///
 /// Limits of a credential of ours are no limits of the caller's.
 pub(crate) fn strip_answer(headers: &mut HeaderMap, target: &Target) {
-    crate::net::strip_answer(headers);
-    let ours: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("aplomb-")).cloned().collect();
-    for name in ours {
-        headers.remove(name);
-    }
+    crate::net::strip_answer(headers, |name| name.starts_with("aplomb-"));
     if let Some(key) = target.upstream.credential.ours() {
         hide_in_headers(headers, key.secret.expose());
         for row in target.dialect.iter().flat_map(|dialect| &dialect.limits) {

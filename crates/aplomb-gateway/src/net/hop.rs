@@ -1,51 +1,59 @@
 //! Headers that speak of one connection and must not travel further.
 
-use http::header::{
-    CONNECTION, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE};
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-
-/// Removes from a caller's request what was meant for us alone, including what `connection` names.
+/// Removes from a caller's request what was meant for us alone, including what `connection` names, and with it
+/// whatever else its reader wants gone: one walk over what is there costs less than a look for each that isn't.
 ///
 /// `expect` goes too: whoever reads the body answers it, and that is us.
-pub fn strip_request(headers: &mut HeaderMap) {
+pub fn strip_request(headers: &mut HeaderMap, also: impl Fn(&str) -> bool) {
     let trailers = headers.get_all(TE).iter().any(asks_for_trailers);
-    strip(headers);
-    headers.remove(EXPECT);
-    headers.remove(TE);
+    strip_named(headers);
+    remove_where(headers, |name| is_of_one_hop(name) || matches!(name, "expect" | "te") || also(name));
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
 }
 
-/// Removes from an upstream's answer what was meant for us alone, including what `connection` names.
-pub fn strip_answer(headers: &mut HeaderMap) {
-    strip(headers);
+/// Removes from an upstream's answer what was meant for us alone, including what `connection` names, and with it
+/// whatever else its reader wants gone.
+pub fn strip_answer(headers: &mut HeaderMap, also: impl Fn(&str) -> bool) {
+    strip_named(headers);
+    remove_where(headers, |name| is_of_one_hop(name) || also(name));
 }
 
-fn strip(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        strip_named(headers);
-    }
-    for name in [
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-        TRAILER,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ] {
+/// Removes every header whose name is one of these.
+pub(super) fn remove_where(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
+    // One at a time, because nothing has to be kept between: of a usual head one or two go.
+    while let Some(name) = headers.keys().find(|name| goes(name.as_str())).cloned() {
         headers.remove(name);
     }
 }
 
+/// `close` is among them because its name is reserved: it could be read as what `connection: close` names.
+fn is_of_one_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "close"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// Removes what `connection` names. The two words that nearly every message has there name nothing that is left
+/// standing by the walk.
 fn strip_named(headers: &mut HeaderMap) {
+    let usual = |line: &HeaderValue| matches!(line.as_bytes(), b"keep-alive" | b"close");
+    if headers.get_all(CONNECTION).iter().all(usual) {
+        return;
+    }
     let lines: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
-    headers.remove(CONNECTION);
     for name in lines.iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b',')) {
         if let Ok(name) = HeaderName::from_bytes(name.trim_ascii()) {
             headers.remove(name);
@@ -90,14 +98,14 @@ mod tests {
             ("te", "gzip"),
             ("authorization", "Bearer x"),
         ]);
-        strip_request(&mut request);
+        strip_request(&mut request, |_| false);
         assert_eq!(names(&request), ["accept", "authorization"]);
     }
 
     #[test]
     fn a_wish_for_trailers_is_kept_alone() {
         let mut request = headers(&[("te", "gzip, Trailers"), ("connection", "te")]);
-        strip_request(&mut request);
+        strip_request(&mut request, |_| false);
         assert_eq!(request.get(TE).unwrap(), "trailers");
     }
 
@@ -109,8 +117,10 @@ mod tests {
             ("proxy-authenticate", "Basic"),
             ("transfer-encoding", "chunked"),
             ("retry-after", "3"),
+            ("x-own-1", "a"),
+            ("x-own-2", "b"),
         ]);
-        strip_answer(&mut answer);
+        strip_answer(&mut answer, |name| name.starts_with("x-own-"));
         assert_eq!(names(&answer), ["content-type", "retry-after"]);
     }
 }

@@ -242,14 +242,9 @@ fn came_back() -> Problem {
 
 /// Makes the headers fit to be sent upstream.
 fn prepare(headers: &mut HeaderMap, id: &str) {
-    net::strip_request(headers);
-    let ours: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("aplomb-")).cloned().collect();
-    for name in ours {
-        headers.remove(name);
-    }
-    headers.remove(header::HOST);
-    headers.remove(header::CONTENT_LENGTH);
+    net::strip_request(headers, |name| {
+        matches!(name, "host" | "content-length") || name.starts_with("aplomb-")
+    });
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
