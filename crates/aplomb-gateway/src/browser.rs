@@ -29,13 +29,13 @@ pub(crate) fn allowed_origin(server: &Server, headers: &HeaderMap) -> Option<Hea
 /// A permission problem that says what to configure.
 pub(crate) fn check(server: &Server, parts: &Parts) -> Result<(), Problem> {
     let host = authority(parts);
-    if !host.as_deref().is_some_and(|host| server.answers_to(host, server.listen)) {
+    if !host.is_some_and(|host| server.answers_to(host, server.listen)) {
         return Err(foreign("the gateway doesn't answer to this host name; list it in `server.hosts`"));
     }
     let foreign_page = match parts.headers.get(header::ORIGIN) {
         Some(origin) => {
             let own = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-            let same = own.is_some() && own == authority(parts).as_deref();
+            let same = own.is_some() && own == host;
             !same && allowed_origin(server, &parts.headers).is_none()
         }
         None => parts
@@ -80,10 +80,10 @@ fn foreign(message: &str) -> Problem {
     problem
 }
 
-fn authority(parts: &Parts) -> Option<String> {
+fn authority(parts: &Parts) -> Option<&str> {
     match parts.uri.authority() {
-        Some(authority) => Some(authority.as_str().to_owned()),
-        None => parts.headers.get(header::HOST)?.to_str().ok().map(str::to_owned),
+        Some(authority) => Some(authority.as_str()),
+        None => parts.headers.get(header::HOST)?.to_str().ok(),
     }
 }
 

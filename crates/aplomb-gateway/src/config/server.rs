@@ -96,14 +96,19 @@ impl Server {
             Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
             _ => host,
         };
-        let name = name.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
-        if name.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost") {
+        let name = name.trim_matches(['[', ']']).trim_end_matches('.');
+        let local = |name: &str| name.eq_ignore_ascii_case("localhost");
+        let below = name.len().checked_sub("localhost".len()).and_then(|at| name.split_at_checked(at));
+        if local(name) || below.is_some_and(|(above, last)| above.ends_with('.') && local(last)) {
+            return true;
+        }
+        if name.parse::<IpAddr>().is_ok() {
             return true;
         }
         if self.hosts.is_empty() {
             return !listener.ip().to_canonical().is_loopback();
         }
-        self.hosts.iter().any(|known| known == "*" || *known == name)
+        self.hosts.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(name))
     }
 
     /// Whether a browser may call from this origin.
