@@ -194,7 +194,7 @@ fn whole(
         }
         found => {
             let mut reply = reply(plan, Response::from_parts(parts, Body::full(body)));
-            reply.native = found.map(|found| found.failure);
+            reply.native = found.map(|found| Box::new(found.failure));
             Outcome::Answer(reply)
         }
     }

@@ -1,22 +1,24 @@
 //! Forwarding: what of a caller's request goes upstream, and what of an answer comes back.
 
+use std::borrow::Cow;
+
 use http::header::{self, HeaderName};
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request, Uri};
 
 use crate::config::{Credential, Scheme};
 use crate::model;
 use crate::net::Body;
 use crate::setup::{Setup, Target};
 use crate::stage::plan::Plan;
+use crate::stage::receive::Received;
 
 /// The request as this target is to see it.
 pub(crate) fn request(plan: &mut Plan, target: &Target) -> Request<Body> {
     let received = &mut plan.received;
     let mut headers = received.headers.clone();
-    let mut query = received.query.clone();
-    if !matches!(target.upstream.credential, Credential::Caller) {
+    let own_credential = matches!(target.upstream.credential, Credential::Caller);
+    if !own_credential {
         strip_credentials(&received.setup, &mut headers);
-        query = query.map(|query| without_credentials(&received.setup, &query));
     }
     if let Some(key) = target.upstream.credential.ours() {
         headers.insert(key.header.clone(), key.value.clone());
@@ -25,28 +27,46 @@ pub(crate) fn request(plan: &mut Plan, target: &Target) -> Request<Body> {
     if target.upstream.url.scheme == Scheme::Http {
         received.proxies.write(&mut headers, &received.from);
     }
-    let mut path = target.upstream.url.join(&received.rest);
-    let body = match (received.body.kept().cloned(), &target.model) {
-        (Some(body), Some(model)) => match target.dialect.and_then(|dialect| dialect.model.as_ref()) {
-            Some(place) => {
-                let renamed = model::rename(place, &path, &body, model);
-                path = renamed.path;
-                Body::full(renamed.body)
-            }
-            None => Body::full(body),
-        },
-        (Some(body), None) => Body::full(body),
-        (None, _) => received.body.take(),
+    let place = target.dialect.and_then(|dialect| dialect.model.as_ref());
+    let renamed = match (received.body.kept(), &target.model, place) {
+        (Some(body), Some(model), Some(place)) => {
+            Some(model::rename(place, &target.upstream.url.join(&received.rest), body, model))
+        }
+        _ => None,
     };
-    if let Some(query) = query.filter(|query| !query.is_empty()) {
-        path.push('?');
-        path.push_str(&query);
-    }
+    let (path, body) = match renamed {
+        Some(renamed) => (Some(renamed.path), Body::full(renamed.body)),
+        None => (None, received.body.take()),
+    };
     let mut request = Request::new(body);
     *request.method_mut() = received.method.clone();
-    *request.uri_mut() = path.parse().unwrap_or_else(|_| http::Uri::from_static("/"));
+    *request.uri_mut() = uri(received, target, path, own_credential);
     *request.headers_mut() = headers;
     request
+}
+
+/// What is asked for: what the caller asked for as it came, if this target has it at the same place.
+fn uri(received: &Received, target: &Target, path: Option<String>, own_credential: bool) -> Uri {
+    let query = received.rest.query();
+    let as_it_came = path.is_none() && target.upstream.url.path.is_empty() && query != Some("");
+    if as_it_came
+        && (own_credential || query.is_none())
+        && let Some(whole) = received.rest.whole()
+        && whole.as_str().starts_with('/')
+        && !whole.as_str().starts_with("//")
+    {
+        return Uri::from(whole.clone());
+    }
+    let mut text = path.unwrap_or_else(|| target.upstream.url.join(&received.rest));
+    let query = query.map(|query| match own_credential {
+        true => Cow::Borrowed(query),
+        false => Cow::Owned(without_credentials(&received.setup, query)),
+    });
+    if let Some(query) = query.filter(|query| !query.is_empty()) {
+        text.push('?');
+        text.push_str(&query);
+    }
+    Uri::try_from(text).unwrap_or_else(|_| Uri::from_static("/"))
 }
 
 /// Removes every header by which some API takes credentials.
@@ -114,7 +134,7 @@ pub(crate) fn secrets(plan: &Plan, target: &Target) -> Vec<String> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|value| value.rsplit([' ', '=']).find(|word| !word.is_empty()));
-    let params = received.query.iter().flat_map(|query| query.split('&')).filter_map(|pair| {
+    let params = received.rest.query().into_iter().flat_map(|query| query.split('&')).filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         let known = &received.setup.credential_params;
         known.iter().any(|param| param.eq_ignore_ascii_case(name)).then_some(value)

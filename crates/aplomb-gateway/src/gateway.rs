@@ -203,11 +203,11 @@ impl Service for Callers {
         failure.fault = aplomb_core::Fault::Caller;
         failure.status = Some(refusal.status().as_u16());
         let id = self.worker.new_id();
-        tracing::warn!(target: "aplomb::request", id, status = refusal.status().as_u16(), error = %refusal, "refused");
+        tracing::warn!(target: "aplomb::request", id = &*id, status = refusal.status().as_u16(), error = %refusal, "refused");
         let mut response = Response::new(Body::empty());
         *response.status_mut() = refusal.status();
         let Some(problem) = setup.catalog.get("problem") else { return response };
-        let rendered = render(problem, &failure, Some(&id), std::time::SystemTime::now());
+        let rendered = render(problem, &failure, Some(&*id), std::time::SystemTime::now());
         for (name, value) in rendered.headers {
             if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 response.headers_mut().insert(name, value);
@@ -216,9 +216,7 @@ impl Service for Callers {
         let headers = response.headers_mut();
         headers.insert("aplomb-kind", HeaderValue::from_static(kind.as_str()));
         headers.insert("aplomb-fault", HeaderValue::from_static("caller"));
-        if let Ok(id) = HeaderValue::try_from(id) {
-            headers.insert("aplomb-request-id", id);
-        }
+        headers.insert("aplomb-request-id", id.header());
         response.map(|_| Body::full(rendered.body))
     }
 }

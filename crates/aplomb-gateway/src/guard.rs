@@ -18,6 +18,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use crate::config::Secret;
 use crate::forward;
+use crate::id::RequestId;
 use crate::net::{Body, BodyError, BodyFault, UpstreamBody};
 use crate::problem;
 use crate::setup::Target;
@@ -124,7 +125,7 @@ fn silent() -> Failure {
 struct Teller {
     answer: &'static Dialect,
     form: Option<&'static StreamForm>,
-    id: String,
+    id: RequestId,
     key: Option<Secret>,
     /// What must not be logged.
     secrets: Vec<String>,
@@ -175,7 +176,7 @@ impl Teller {
             problem::on_our_credential(&mut told, self.disclose, self.as_unavailable);
         }
         problem::withhold(&mut told, self.disclose, &[&self.names[0], &self.names[1]]);
-        Bytes::from(render_event(self.answer, self.form, &told, Some(&self.id)).0)
+        Bytes::from(render_event(self.answer, self.form, &told, Some(&*self.id)).0)
     }
 }
 

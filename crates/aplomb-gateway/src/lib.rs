@@ -10,6 +10,7 @@ mod browser;
 mod collect;
 mod forward;
 mod guard;
+mod id;
 mod model;
 mod problem;
 mod redact;

@@ -63,9 +63,9 @@ pub(crate) fn request(trail: &Trail, end: &End) {
         _ if enabled!(target: "aplomb::request", Level::INFO) => {
             tracing::info!(
                 target: "aplomb::request",
-                id = trail.id,
+                id = &*trail.id,
                 asked = redact(&trail.asked()).as_ref(),
-                route = trail.route.as_deref().unwrap_or("-"),
+                route = trail.route(),
                 status = end.status,
                 ms = millis(trail),
                 bytes = end.bytes,
@@ -97,7 +97,7 @@ fn line(trail: &Trail, end: &End, write: impl FnOnce(&Fields<'_>)) {
     write(&Fields {
         id: &trail.id,
         asked: &redact(&trail.asked()),
-        route: trail.route.as_deref().unwrap_or("-"),
+        route: trail.route(),
         status: end.status,
         ms: millis(trail),
         bytes: end.bytes,

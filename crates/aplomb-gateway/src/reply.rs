@@ -20,5 +20,5 @@ pub(crate) struct Reply {
     /// How a live stream ends, told by its body.
     pub(crate) end: Option<Rc<StreamEnd>>,
     /// An error inside a success that this API reports so by design: the bytes pass, the kind stands in headers.
-    pub(crate) native: Option<Failure>,
+    pub(crate) native: Option<Box<Failure>>,
 }

@@ -22,6 +22,8 @@ pub(crate) struct Setup {
     pub(crate) credential_ways: Vec<CredentialWay>,
     /// Every query parameter that does.
     pub(crate) credential_params: Vec<&'static str>,
+    /// By which header each dialect that has one names a request.
+    request_id_headers: Vec<(&'static str, HeaderName)>,
     routes: HashMap<String, Arc<Way>>,
 }
 
@@ -47,6 +49,8 @@ pub(crate) struct Way {
 /// One upstream of a route.
 #[derive(Debug)]
 pub(crate) struct Target {
+    /// Its name, for the trail.
+    pub(crate) name: Arc<str>,
     /// As configured.
     pub(crate) upstream: Arc<Upstream>,
     /// Where it is.
@@ -112,7 +116,28 @@ impl Setup {
         credential_params.sort_unstable();
         credential_params.dedup();
         let credential_ways = credential_ways(catalog);
-        Ok(Self { config, catalog, credential_headers, credential_ways, credential_params, routes })
+        let request_id_headers = catalog
+            .dialects()
+            .filter_map(|dialect| {
+                let header = dialect.request_id_headers.first()?.parse().ok()?;
+                Some((dialect.name.as_str(), header))
+            })
+            .collect();
+        Ok(Self {
+            config,
+            catalog,
+            credential_headers,
+            credential_ways,
+            credential_params,
+            request_id_headers,
+            routes,
+        })
+    }
+
+    /// The header by which a dialect names a request.
+    pub(crate) fn request_id_header(&self, dialect: &Dialect) -> Option<&HeaderName> {
+        let known = self.request_id_headers.iter().find(|(name, _)| *name == dialect.name);
+        known.map(|(_, header)| header)
     }
 
     /// The dialect whose way of sending credentials a request uses; of several the one of highest rank.
@@ -163,5 +188,6 @@ fn target(hop: Hop<'_>, catalog: &'static Catalog) -> Result<Target, SetupError>
         Trust::with_file(file).map_err(|source| SetupError::Trust { name: upstream.name.clone(), source })?;
     }
     let dialect = upstream.dialect.as_deref().and_then(|name| catalog.get(name));
-    Ok(Target { upstream, origin, dialect, model: hop.model.map(str::to_owned), context: hop.context })
+    let name = Arc::from(upstream.name.as_str());
+    Ok(Target { name, upstream, origin, dialect, model: hop.model.map(str::to_owned), context: hop.context })
 }

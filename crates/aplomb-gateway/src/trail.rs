@@ -1,23 +1,27 @@
 //! The trail: what happened to one request, for its headers and its log line.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aplomb_core::Failure;
 use http::{Method, Uri};
 
+use crate::config::Route;
+use crate::id::RequestId;
+
 /// One request's story so far.
 #[derive(Debug)]
 pub(crate) struct Trail {
     /// The id that is on every answer and every log line.
-    pub(crate) id: String,
+    pub(crate) id: RequestId,
     /// When the request arrived.
     pub(crate) began: Instant,
     /// With which method.
     pub(crate) method: Method,
     /// What was asked for; its query is told to nobody.
     pub(crate) uri: Uri,
-    /// The route's path, once it is known.
-    pub(crate) route: Option<String>,
+    /// The route, once it is known.
+    pub(crate) route: Option<Arc<Route>>,
     /// The attempts in order.
     pub(crate) attempts: Vec<Attempt>,
 }
@@ -26,7 +30,7 @@ pub(crate) struct Trail {
 #[derive(Debug)]
 pub(crate) struct Attempt {
     /// Whom.
-    pub(crate) upstream: String,
+    pub(crate) upstream: Arc<str>,
     /// When, counted from the request's arrival.
     pub(crate) began: Duration,
     /// How long until its head or its failure was known.
@@ -34,12 +38,12 @@ pub(crate) struct Attempt {
     /// The answer's status, when one came.
     pub(crate) status: Option<u16>,
     /// What went wrong, if something did.
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<Box<Failure>>,
 }
 
 impl Trail {
     /// A story that begins now.
-    pub(crate) fn new(id: String, began: Instant, method: Method, uri: Uri) -> Self {
+    pub(crate) fn new(id: RequestId, began: Instant, method: Method, uri: Uri) -> Self {
         Self { id, began, method, uri, route: None, attempts: Vec::new() }
     }
 
@@ -48,10 +52,15 @@ impl Trail {
         format!("{} {}", self.method, self.uri.path())
     }
 
+    /// The route's path, as far as it is known.
+    pub(crate) fn route(&self) -> &str {
+        self.route.as_ref().map_or("-", |route| &route.path)
+    }
+
     /// An attempt begins.
-    pub(crate) fn begin(&mut self, upstream: &str) {
+    pub(crate) fn begin(&mut self, upstream: &Arc<str>) {
         let began = self.began.elapsed();
-        let upstream = upstream.to_owned();
+        let upstream = Arc::clone(upstream);
         self.attempts.push(Attempt { upstream, began, took: Duration::ZERO, status: None, failure: None });
     }
 
@@ -60,7 +69,7 @@ impl Trail {
         let now = self.began.elapsed();
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.took = now.saturating_sub(attempt.began);
-            (attempt.status, attempt.failure) = (status, failure);
+            (attempt.status, attempt.failure) = (status, failure.map(Box::new));
         }
     }
 
@@ -83,9 +92,14 @@ mod tests {
 
     #[test]
     fn the_line_tells_every_attempt() {
-        let mut trail = Trail::new("req_1".into(), Instant::now(), Method::POST, Uri::from_static("/"));
+        let mut trail = Trail::new(
+            RequestId::new(uuid::Uuid::nil()),
+            Instant::now(),
+            Method::POST,
+            Uri::from_static("/"),
+        );
         let millis = Duration::from_millis;
-        let failure = Some(Failure::new(Kind::RateLimit));
+        let failure = Some(Box::new(Failure::new(Kind::RateLimit)));
         trail.attempts.push(Attempt {
             upstream: "groq".into(),
             began: millis(0),

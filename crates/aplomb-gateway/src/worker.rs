@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
+use crate::id::RequestId;
 use crate::net::{Dial, Pool, PoolSettings, Trust, TrustedProxies, Via};
 use crate::setup::{Setup, Target};
 
@@ -151,14 +152,13 @@ impl Worker {
         fraction / (1u64 << 53) as f64
     }
 
-    /// A new request id: `req_` and a UUIDv7, so that ids sort by time.
-    pub(crate) fn new_id(&self) -> String {
+    /// A new request id, of a UUIDv7, so that ids sort by time.
+    pub(crate) fn new_id(&self) -> RequestId {
         let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis();
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.random_bits().to_le_bytes());
         random[8..].copy_from_slice(&self.random_bits().to_le_bytes()[..2]);
         let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-        let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
-        format!("req_{id}")
+        RequestId::new(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 }

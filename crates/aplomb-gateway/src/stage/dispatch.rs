@@ -61,7 +61,7 @@ async fn attempts(
     let mut hop = 0;
     loop {
         let target = &way.targets[hop];
-        trail.begin(&target.upstream.name);
+        trail.begin(&target.name);
         progress.running = true;
         let outcome = attempt::run(worker, plan, target, plan.hops[hop].endpoint).await;
         progress.running = false;

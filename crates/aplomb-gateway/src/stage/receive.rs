@@ -1,5 +1,6 @@
 //! Receive: whether the request can be read, whom it is for, and everything about it that later stages need.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +8,13 @@ use aplomb_core::policy::deadline;
 use aplomb_core::{Dialect, Failure, Kind};
 use bytes::Bytes;
 use http::header::{self, HeaderName};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 
 use crate::browser;
 use crate::config::NoRoute;
+use crate::id::RequestId;
 use crate::net::{self, Body, BodyFault, ConnInfo, Kept, Overflow, TrustedProxies};
 use crate::problem::Problem;
 use crate::setup::{Setup, Way};
@@ -27,7 +30,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug)]
 pub(crate) struct Greeting {
     /// The caller's own request id if it is sane, else ours.
-    pub(crate) id: String,
+    pub(crate) id: RequestId,
     /// The dialect asked for, or the one whose credential header was used.
     pub(crate) answer: Option<&'static Dialect>,
     /// The origin that the answer is for, when a browser may read it.
@@ -44,16 +47,14 @@ pub(crate) struct Received {
     pub(crate) way: Arc<Way>,
     /// Its method.
     pub(crate) method: Method,
-    /// Its path behind the route's prefix.
-    pub(crate) rest: String,
-    /// Its query.
-    pub(crate) query: Option<String>,
+    /// What it asks for.
+    pub(crate) rest: Rest,
     /// Its headers, ready to be sent upstream but for credentials.
     pub(crate) headers: HeaderMap,
     /// Its body.
     pub(crate) body: RequestBody,
     /// Its id.
-    pub(crate) id: String,
+    pub(crate) id: RequestId,
     /// The dialect that it asks failures in, whatever the route says.
     pub(crate) answer: Option<&'static Dialect>,
     /// How long the caller waits, counted from the request's arrival.
@@ -67,6 +68,39 @@ pub(crate) struct Received {
     /// Its share of the memory for held bodies, given back when the request is over.
     #[expect(dead_code, reason = "counted until it is dropped")]
     pub(crate) hold: Option<Hold>,
+}
+
+/// What a request asks for; as text, its path behind the route's prefix.
+pub(crate) struct Rest {
+    target: PathAndQuery,
+    /// Where in the path the prefix ends.
+    start: usize,
+}
+
+impl Rest {
+    fn new(uri: &Uri, rest: &str) -> Self {
+        let target = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let start = target.path().len().saturating_sub(rest.len());
+        Self { target, start }
+    }
+
+    /// Its query.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.target.query()
+    }
+
+    /// Path and query as they came, if nothing of them stands before the rest.
+    pub(crate) fn whole(&self) -> Option<&PathAndQuery> {
+        (self.start == 0).then_some(&self.target)
+    }
+}
+
+impl Deref for Rest {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.target.path()[self.start..]
+    }
 }
 
 /// A request's body, as often as it can be sent.
@@ -109,19 +143,13 @@ impl RequestBody {
 /// Looks at a request from outside.
 pub(crate) fn greet(worker: &Worker, setup: &Setup, raw: &Request<Incoming>) -> Greeting {
     let headers = raw.headers();
-    let own = headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_sane(id));
+    let own = headers.get(&REQUEST_ID).and_then(RequestId::of_caller);
     Greeting {
-        id: own.map_or_else(|| worker.new_id(), str::to_owned),
+        id: own.unwrap_or_else(|| worker.new_id()),
         answer: wants_problem(setup, headers).or_else(|| setup.by_credential(headers)),
         origin: browser::allowed_origin(&setup.config.server, headers),
         head: raw.method() == Method::HEAD,
     }
-}
-
-/// An id that can stand in headers and logs: 1 to 128 of letters, digits and `._:-`.
-fn is_sane(id: &str) -> bool {
-    (1..=128).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
 }
 
 fn wants_problem(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect> {
@@ -149,8 +177,8 @@ pub(crate) async fn read(
     browser::check(&setup.config.server, &parts).map_err(told)?;
     refuse_unfit(worker, setup, &parts).map_err(told)?;
     let (way, rest) = found.map_err(|why| told(no_route(why, parts.uri.path())))?;
-    trail.route = Some(way.route.path.clone());
-    let (rest, query) = (rest.to_owned(), parts.uri.query().map(str::to_owned));
+    trail.route = Some(Arc::clone(&way.route));
+    let rest = Rest::new(&parts.uri, rest);
     let way = Arc::clone(way);
     let patience = patience(&parts.headers);
     let accepts_events = accepts_events(&parts.headers);
@@ -163,7 +191,6 @@ pub(crate) async fn read(
         way,
         method: parts.method,
         rest,
-        query,
         headers,
         body,
         id: greeting.id.clone(),
@@ -241,14 +268,12 @@ fn came_back() -> Problem {
 }
 
 /// Makes the headers fit to be sent upstream.
-fn prepare(headers: &mut HeaderMap, id: &str) {
+fn prepare(headers: &mut HeaderMap, id: &RequestId) {
     net::strip_request(headers, |name| {
         matches!(name, "host" | "content-length") || name.starts_with("aplomb-")
     });
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(REQUEST_ID, id);
-    }
+    headers.insert(REQUEST_ID, id.header());
 }
 
 fn patience(headers: &HeaderMap) -> Option<Duration> {
@@ -304,16 +329,6 @@ async fn keep(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_sane_ids_are_kept() {
-        for sane in ["a", "req_1.2:3-4", &"x".repeat(128)] {
-            assert!(is_sane(sane), "{sane}");
-        }
-        for odd in ["", "a b", "a\"b", "ü", &"x".repeat(129)] {
-            assert!(!is_sane(odd), "{odd}");
-        }
-    }
 
     #[test]
     fn an_upgrade_must_be_meant() {

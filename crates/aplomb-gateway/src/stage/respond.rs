@@ -34,7 +34,7 @@ pub(crate) struct Told {
     /// The answer.
     pub(crate) response: Response<Body>,
     /// The failure that it tells of, if it does.
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<Box<Failure>>,
     /// How a live stream ends.
     pub(crate) end: Option<std::rc::Rc<crate::guard::StreamEnd>>,
 }
@@ -47,22 +47,24 @@ pub(crate) fn reply(
     trail: &Trail,
 ) -> Told {
     let mut told = match outcome {
-        Ok(reply) => passed(reply, greeting),
+        Ok(reply) => passed(setup, reply, greeting),
         Err(problem) => failed(setup, greeting, *problem, trail),
     };
     let headers = told.response.headers_mut();
-    put(headers, REQUEST_ID, &greeting.id);
-    headers.insert(ATTEMPTS, HeaderValue::from(trail.attempts.len()));
+    headers.insert(REQUEST_ID, greeting.id.header());
+    headers.insert(ATTEMPTS, count(trail.attempts.len()));
     if let Some(origin) = &greeting.origin {
         browser::allow(headers, origin);
     }
     told
 }
 
-fn passed(reply: Reply, greeting: &Greeting) -> Told {
+fn passed(setup: &Setup, reply: Reply, greeting: &Greeting) -> Told {
     let Reply { mut response, sent_once, answer, native, end } = reply;
     let headers = response.headers_mut();
-    name_request(headers, answer, &greeting.id);
+    name_request(headers, answer.and_then(|dialect| setup.request_id_header(dialect)), || {
+        Some(greeting.id.header())
+    });
     if sent_once {
         headers.insert(REPLAY, NO_REPLAY);
     }
@@ -97,7 +99,10 @@ fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -
     for (name, value) in &problem.headers {
         headers.insert(name, value.clone());
     }
-    name_request(headers, Some(dialect), failure.request_id.as_deref().unwrap_or(&greeting.id));
+    name_request(headers, setup.request_id_header(dialect), || match &failure.request_id {
+        Some(own) => HeaderValue::from_str(own).ok(),
+        None => Some(greeting.id.header()),
+    });
     name_kind(headers, &failure);
     headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should_retry { "true" } else { "false" }));
     headers.remove(header::RETRY_AFTER);
@@ -118,7 +123,7 @@ fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -
     if greeting.head {
         *response.body_mut() = Body::empty();
     }
-    Told { response, failure: Some(failure), end: None }
+    Told { response, failure: Some(Box::new(failure)), end: None }
 }
 
 /// The dialect of callers who gave no sign of theirs.
@@ -141,7 +146,7 @@ fn rendered(
     status: Option<StatusCode>,
     in_body: Option<&[Attempt]>,
 ) -> Response<Body> {
-    let rendered = render(dialect, failure, Some(&greeting.id), SystemTime::now());
+    let rendered = render(dialect, failure, Some(&*greeting.id), SystemTime::now());
     let body = match in_body {
         None => rendered.body,
         Some(attempts) => with_trail(rendered.body, failure, greeting, attempts),
@@ -165,7 +170,7 @@ fn with_trail(body: Vec<u8>, failure: &Failure, greeting: &Greeting, attempts: &
         .iter()
         .map(|attempt| {
             serde_json::json!({
-                "upstream": attempt.upstream,
+                "upstream": &*attempt.upstream,
                 "began_ms": attempt.began.as_millis(),
                 "took_ms": attempt.took.as_millis(),
                 "status": attempt.status,
@@ -174,7 +179,7 @@ fn with_trail(body: Vec<u8>, failure: &Failure, greeting: &Greeting, attempts: &
         })
         .collect();
     let member = serde_json::json!({
-        "request_id": greeting.id,
+        "request_id": &*greeting.id,
         "kind": failure.kind.as_str(),
         "fault": failure.fault.as_str(),
         "advice": failure.advice.as_str(),
@@ -186,12 +191,23 @@ fn with_trail(body: Vec<u8>, failure: &Failure, greeting: &Greeting, attempts: &
 }
 
 /// The dialect's own request id: the upstream's where it gave one, so that its support can find it, else ours.
-fn name_request(headers: &mut HeaderMap, dialect: Option<&Dialect>, id: &str) {
-    let Some(name) = dialect.and_then(|dialect| dialect.request_id_headers.first()) else { return };
-    if let Ok(name) = name.parse::<HeaderName>()
-        && !headers.contains_key(&name)
-    {
-        put(headers, name, id);
+fn name_request(
+    headers: &mut HeaderMap,
+    name: Option<&HeaderName>,
+    id: impl FnOnce() -> Option<HeaderValue>,
+) {
+    let Some(name) = name.filter(|name| !headers.contains_key(*name)) else { return };
+    if let Some(id) = id() {
+        headers.insert(name, id);
+    }
+}
+
+/// How many attempts there were; nearly always one, which needs no writing.
+fn count(attempts: usize) -> HeaderValue {
+    match attempts {
+        0 => HeaderValue::from_static("0"),
+        1 => HeaderValue::from_static("1"),
+        more => HeaderValue::from(more),
     }
 }
 

@@ -48,7 +48,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.worker.shared().in_flight.fetch_sub(1, Ordering::Relaxed);
         if self.trail.is_some() {
-            let failure = Some(Failure::new(Kind::Cancelled));
+            let failure = Some(Box::new(Failure::new(Kind::Cancelled)));
             self.tell(&End { status: 499, failure, bytes: 0, cut: false });
         }
     }
@@ -60,7 +60,7 @@ pub(crate) struct End {
     /// The status that the caller saw; 499 when it went away before.
     pub(crate) status: u16,
     /// What the answer told of.
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<Box<Failure>>,
     /// How many bytes of body were handed over.
     pub(crate) bytes: u64,
     /// The body ended before its end.
@@ -85,7 +85,7 @@ struct Watched {
     body: Body,
     watch: Watch,
     status: u16,
-    failure: Option<Failure>,
+    failure: Option<Box<Failure>>,
     end: Option<Rc<StreamEnd>>,
     bytes: u64,
 }
@@ -93,7 +93,7 @@ struct Watched {
 impl Watched {
     fn over(&mut self, cut: bool) {
         let in_stream = self.end.as_ref().and_then(|end| end.failure.borrow_mut().take());
-        let failure = self.failure.take().or(in_stream);
+        let failure = self.failure.take().or_else(|| in_stream.map(Box::new));
         self.watch.tell(&End { status: self.status, failure, bytes: self.bytes, cut });
     }
 }
