@@ -1,14 +1,19 @@
 //! Errors inside a success: told from results without parsing what is healthy.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::Value;
 
 /// Words without which no error stands in a body that came with a 200.
-const WORDS: [&[u8]; 2] = [b"\"error\"", b"\"blockReason\""];
+///
+/// Searchers are made once: making one costs more than it takes to search a usual answer.
+static WORDS: LazyLock<[Finder<'_>; 2]> =
+    LazyLock::new(|| [Finder::new(b"\"error\""), Finder::new(b"\"blockReason\"")]);
 
 /// Whether a body may hold an error at all: a look at its bytes, so that a healthy answer costs no parse.
 pub fn may_hold_error(body: &[u8]) -> bool {
-    WORDS.iter().any(|word| memmem::find(body, word).is_some())
+    WORDS.iter().any(|word| word.find(body).is_some())
 }
 
 /// Whether a JSON object has one of the members that a result of the endpoint has.
