@@ -23,7 +23,8 @@ enum Kind {
     Empty,
     Full(Bytes),
     Caller(Incoming),
-    Upstream(UpstreamBody),
+    /// Boxed, because every message is moved several times, and most have another body.
+    Upstream(Box<UpstreamBody>),
     Stream(LocalBody),
 }
 
@@ -61,7 +62,7 @@ impl Body {
 
 impl From<UpstreamBody> for Body {
     fn from(body: UpstreamBody) -> Self {
-        Self(Kind::Upstream(body))
+        Self(Kind::Upstream(Box::new(body)))
     }
 }
 

@@ -1,14 +1,15 @@
 //! One HTTP/1.1 connection to an upstream, which carries one request at a time.
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, Method, Request, Uri, Version};
+use http::{Method, Request, Uri, Version};
 use http_body::Body as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::super::body::Body;
+use super::super::hop::remove_where;
 use super::super::transport::Transport;
 use super::error::{SendError, Stage};
 use super::origin::Origin;
@@ -73,8 +74,6 @@ pub(super) fn address(request: &mut Request<Body>, origin: &Origin, proxy: Optio
         None => {}
     }
     request.headers_mut().insert(HOST, origin.host_header().clone());
-    // It speaks of one connection, and trailers are not passed on over HTTP/1.1.
-    request.headers_mut().remove(TE);
     frame(request);
 }
 
@@ -98,7 +97,8 @@ fn frame(request: &mut Request<Body>) {
     let takes_body = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
     let takes_none = matches!(*method, Method::GET | Method::HEAD);
     let headers = request.headers_mut();
-    unframe(headers);
+    // `te` speaks of one connection, and trailers are not passed on over HTTP/1.1.
+    remove_where(headers, |name| matches!(name, "te" | "content-length" | "transfer-encoding"));
     if empty && takes_body {
         // Without a length some servers answer 411.
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -106,10 +106,4 @@ fn frame(request: &mut Request<Body>) {
         // hyper would take it that such a method has no body, and drop the one that is there.
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-}
-
-/// Removes what another message said about its own framing.
-pub(super) fn unframe(headers: &mut HeaderMap) {
-    headers.remove(CONTENT_LENGTH);
-    headers.remove(TRANSFER_ENCODING);
 }

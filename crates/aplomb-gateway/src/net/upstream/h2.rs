@@ -15,9 +15,10 @@ use tokio::task::spawn_local;
 
 use super::super::body::Body;
 use super::super::executor::LocalExecutor;
+use super::super::hop::remove_where;
 use super::super::transport::Transport;
 use super::error::{SendError, Stage};
-use super::h1::{absolute, unframe};
+use super::h1::absolute;
 use super::origin::Origin;
 
 /// So large that a busy connection does not wait for window updates.
@@ -111,5 +112,6 @@ pub(super) fn address(request: &mut Request<Body>, origin: &Origin) {
     *request.version_mut() = Version::HTTP_2;
     *request.uri_mut() = absolute(request.uri(), origin.scheme(), origin.authority());
     request.headers_mut().remove(HOST);
-    unframe(request.headers_mut());
+    // What another message said about its own framing.
+    remove_where(request.headers_mut(), |name| matches!(name, "content-length" | "transfer-encoding"));
 }

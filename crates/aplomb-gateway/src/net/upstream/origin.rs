@@ -69,6 +69,11 @@ impl Origin {
         Ok(Self(Arc::new(Place { tls, host, port, authority, header })))
     }
 
+    /// Whether both are clones of one.
+    pub(super) fn is_the_very(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether the origin is reached by TLS.
     pub fn is_tls(&self) -> bool {
         self.0.tls

@@ -1,7 +1,7 @@
 //! The connections of one thread to all upstreams, and the one way to send a request on them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::future::Future;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -52,7 +52,8 @@ pub struct Pool(Rc<Shelves>);
 
 struct Shelves {
     settings: PoolSettings,
-    by_origin: RefCell<HashMap<Origin, Rc<Shelf>>>,
+    /// Few enough that comparing pointers is cheaper than hashing a name.
+    by_origin: RefCell<Vec<(Origin, Rc<Shelf>)>>,
     reaping: Cell<bool>,
 }
 
@@ -72,70 +73,73 @@ impl Pool {
     /// # Errors
     ///
     /// Says how far the request came; see [`SendError::never_sent`].
-    pub async fn send(
+    pub fn send(
         &self,
         origin: &Origin,
         request: Request<Body>,
         patience: Patience,
-    ) -> Result<Response<UpstreamBody>, SendError> {
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, SendError>> {
         let shelf = self.shelf(origin);
-        let request = match shelf.reuse() {
-            Some(carrier) => match self.exchange(&shelf, origin, carrier, request, patience).await {
-                Ok(answer) => return Ok(answer),
-                Err(Unanswered { request: Some(request), .. }) => *request,
-                Err(Unanswered { why, request: None }) => return Err(SendError::of(why?, true)),
-            },
-            None => request,
-        };
-        // Boxed: a new connection is rare, and its state is large.
-        let answer = Box::pin(async {
-            let carrier = self
-                .connect(&shelf, origin, patience.connect)
-                .await
-                .map_err(|why| Unanswered { why: Err(why), request: None })?;
-            self.exchange(&shelf, origin, carrier, request, patience).await
-        })
-        .await;
-        answer.map_err(|unanswered| match unanswered.why {
-            Ok(why) => SendError::of(why, false),
-            Err(error) => error,
-        })
+        // Captured rather than an argument, which an `async fn` would hold a second time.
+        let mut request = Some(request);
+        async move {
+            if let Some(carrier) = shelf.reuse() {
+                match self.exchange(&shelf, origin, carrier, &mut request, patience.headers).await {
+                    Ok(answer) => return Ok(answer),
+                    // Not a byte of it was written.
+                    Err(_) if request.is_some() => {}
+                    Err(why) => return Err(SendError::of(why?, true)),
+                }
+            }
+            // Boxed: a new connection is rare, and its state is large.
+            let answer = Box::pin(async {
+                let carrier = self.connect(&shelf, origin, patience.connect).await.map_err(Err)?;
+                self.exchange(&shelf, origin, carrier, &mut request, patience.headers).await
+            })
+            .await;
+            answer.map_err(|why| match why {
+                Ok(why) => SendError::of(why, false),
+                Err(error) => error,
+            })
+        }
     }
 
     /// How many connections wait for requests, of all origins together.
     pub fn waiting(&self) -> usize {
-        self.0.by_origin.borrow().values().map(|shelf| shelf.waiting()).sum()
+        self.0.by_origin.borrow().iter().map(|(_, shelf)| shelf.waiting()).sum()
     }
 
+    /// Sends on one connection; a request of which not a byte was written is put back.
     async fn exchange(
         &self,
         shelf: &Rc<Shelf>,
         origin: &Origin,
         carrier: Carrier,
-        mut request: Request<Body>,
-        patience: Patience,
+        request: &mut Option<Request<Body>>,
+        patience: Duration,
     ) -> Result<Response<UpstreamBody>, Unanswered> {
+        let mut message = request.take().expect("a request is sent again only when it was put back");
         let (outcome, held) = match carrier {
             Carrier::H1(mut connection) => {
                 let proxy = (!origin.is_tls()).then(|| self.0.settings.dial.proxies.towards(origin));
-                h1::address(&mut request, origin, proxy.flatten());
-                let sending = connection.sender.try_send_request(request);
-                let outcome = timeout(patience.headers, sending).await;
+                h1::address(&mut message, origin, proxy.flatten());
+                let sending = connection.sender.try_send_request(message);
+                let outcome = timeout(patience, sending).await;
                 (outcome, Held::Connection(Lease::new(connection, shelf.clone())))
             }
             Carrier::H2(mut connection, stream) => {
-                h2::address(&mut request, origin);
-                let sending = connection.sender.try_send_request(request);
-                (timeout(patience.headers, sending).await, Held::Stream(stream))
+                h2::address(&mut message, origin);
+                let sending = connection.sender.try_send_request(message);
+                (timeout(patience, sending).await, Held::Stream(stream))
             }
         };
         match outcome {
             Ok(Ok(answer)) => Ok(bind(answer, held)),
             Ok(Err(mut error)) => {
-                let request = error.take_message().map(Box::new);
-                Err(Unanswered { why: Ok(error.into_error()), request })
+                *request = error.take_message();
+                Err(Ok(error.into_error()))
             }
-            Err(_elapsed) => Err(Unanswered { why: Err(SendError::new(Stage::Silent)), request: None }),
+            Err(_elapsed) => Err(Err(SendError::new(Stage::Silent))),
         }
     }
 
@@ -171,11 +175,15 @@ impl Pool {
     }
 
     fn shelf(&self, origin: &Origin) -> Rc<Shelf> {
-        if let Some(shelf) = self.0.by_origin.borrow().get(origin) {
-            return shelf.clone();
+        let find = |is: fn(&Origin, &Origin) -> bool| {
+            let shelves = self.0.by_origin.borrow();
+            shelves.iter().find(|(known, _)| is(known, origin)).map(|(_, shelf)| shelf.clone())
+        };
+        if let Some(shelf) = find(Origin::is_the_very).or_else(|| find(Origin::eq)) {
+            return shelf;
         }
         let shelf = Rc::new(Shelf::new(origin.is_tls()));
-        self.0.by_origin.borrow_mut().insert(origin.clone(), shelf.clone());
+        self.0.by_origin.borrow_mut().push((origin.clone(), shelf.clone()));
         shelf
     }
 
@@ -187,11 +195,8 @@ impl Pool {
     }
 }
 
-/// A request that got no answer, and is still here if not a byte of it was written.
-struct Unanswered {
-    why: Result<hyper::Error, SendError>,
-    request: Option<Box<Request<Body>>>,
-}
+/// Why a request got no answer: what its connection said, or what was found out here.
+type Unanswered = Result<hyper::Error, SendError>;
 
 async fn reap(shelves: Weak<Shelves>, round: Duration) {
     let mut rounds = interval(round.max(Duration::from_millis(1)));
@@ -199,7 +204,7 @@ async fn reap(shelves: Weak<Shelves>, round: Duration) {
     loop {
         rounds.tick().await;
         let Some(shelves) = shelves.upgrade() else { return };
-        for shelf in shelves.by_origin.borrow().values() {
+        for (_, shelf) in shelves.by_origin.borrow().iter() {
             shelf.age(ROUNDS);
         }
     }
