@@ -12,6 +12,7 @@ mod forward;
 mod guard;
 mod id;
 mod model;
+mod percent;
 mod problem;
 mod redact;
 mod reply;

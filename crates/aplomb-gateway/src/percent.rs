@@ -1,0 +1,33 @@
+//! Percent-encoding, read as an upstream reads it.
+
+/// Text without percent-encoding: `k%65y` is `key`. What is no encoding stays as it is.
+pub(crate) fn decoded(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        let digits = (*byte == b'%').then(|| tail.get(..2)).flatten();
+        let coded = digits.and_then(|two| u8::from_str_radix(str::from_utf8(two).ok()?, 16).ok());
+        out.push(coded.unwrap_or(*byte));
+        rest = if coded.is_some() { &tail[2..] } else { tail };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_read_as_an_upstream_reads_it() {
+        for (coded, name) in [
+            ("key", "key"),
+            ("k%65y", "key"),
+            ("%6B%65%79", "key"),
+            ("k%", "k%"),
+            ("k%6", "k%6"),
+            ("k%zz", "k%zz"),
+        ] {
+            assert_eq!(decoded(coded), name.as_bytes(), "{coded}");
+        }
+    }
+}
