@@ -9,6 +9,7 @@
 //! what happened.
 //! Stages that this version doesn't have yet pass everything on: their places are marked in [`run`].
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,15 +26,24 @@ use crate::trail::Trail;
 use crate::worker::Worker;
 
 /// Answers one request. Whatever happens, the caller gets exactly one well-formed answer.
-pub(crate) async fn answer(worker: Worker, raw: Request<Incoming>, from: ConnInfo) -> Response<Body> {
+///
+/// What can be done at once is done before the future is made: it is moved several times before it runs, and an
+/// argument of an `async fn` is held in it twice.
+pub(crate) fn answer(
+    worker: Worker,
+    raw: Request<Incoming>,
+    from: ConnInfo,
+) -> impl Future<Output = Response<Body>> {
     let began = Instant::now();
     let setup = worker.shared().setup();
     let greeting = receive::greet(&worker, &setup, &raw);
     let trail = Trail::new(greeting.id.clone(), began, raw.method().clone(), raw.uri().clone());
     let mut watch = settle::Watch::new(worker.clone(), trail);
-    let outcome = run(&worker, &setup, raw, from, &greeting, watch.trail()).await;
-    let reply = respond::reply(&setup, &greeting, outcome, watch.trail());
-    settle::finish(watch, reply)
+    async move {
+        let outcome = run(&worker, &setup, raw, from, &greeting, watch.trail()).await;
+        let reply = respond::reply(&setup, &greeting, outcome, watch.trail());
+        settle::finish(watch, reply)
+    }
 }
 
 async fn run(

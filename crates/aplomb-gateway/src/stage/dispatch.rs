@@ -25,7 +25,7 @@ const PREFER_FALLBACK_AFTER: Duration = Duration::from_secs(2);
 #[derive(Default)]
 struct Progress {
     /// The last failure.
-    last: Option<Problem>,
+    last: Option<Box<Problem>>,
     /// An attempt is under way.
     running: bool,
     /// An attempt that failed may have been acted on.
@@ -87,11 +87,11 @@ async fn attempts(
         progress.outcome_unknown = retry.outcome_unknown();
         match decision {
             Decision::Again { after } => {
-                progress.last = Some(problem(plan, target, failed, None));
+                progress.last = Some(Box::new(problem(plan, target, failed, None)));
                 sleep(after).await;
             }
             Decision::Next => {
-                progress.last = Some(problem(plan, target, failed, None));
+                progress.last = Some(Box::new(problem(plan, target, failed, None)));
                 hop += 1;
             }
             Decision::Answer(answer) => return Err(Box::new(problem(plan, target, failed, Some(answer)))),
@@ -163,7 +163,7 @@ fn out_of_patience(plan: &Plan, trail: &mut Trail, progress: Progress) -> Proble
     let Progress { last, running, outcome_unknown } = progress;
     let mut problem = match last {
         // It waited for the next attempt: the last cause stands.
-        Some(last) if !running => last,
+        Some(last) if !running => *last,
         _ => {
             let message = "no answer came in the time that the caller waits";
             let failure = Failure::new(Kind::GatewayTimeout).fault(Fault::Network).message(message);

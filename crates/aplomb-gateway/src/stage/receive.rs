@@ -1,5 +1,6 @@
 //! Receive: whether the request can be read, whom it is for, and everything about it that later stages need.
 
+use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +67,6 @@ pub(crate) struct Received {
     /// Where it came from.
     pub(crate) from: ConnInfo,
     /// Its share of the memory for held bodies, given back when the request is over.
-    #[expect(dead_code, reason = "counted until it is dropped")]
     pub(crate) hold: Option<Hold>,
 }
 
@@ -161,15 +161,35 @@ fn wants_problem(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect>
 ///
 /// # Errors
 /// What can't be read, has no route, may not come from where it comes from, or is too large.
-pub(crate) async fn read(
+pub(crate) fn read<'a>(
+    worker: &'a Worker,
+    setup: &'a Arc<Setup>,
+    raw: Request<Incoming>,
+    from: ConnInfo,
+    greeting: &'a Greeting,
+    trail: &mut Trail,
+) -> impl Future<Output = Result<Received, Box<Problem>>> + use<'a> {
+    let (parts, incoming) = raw.into_parts();
+    // The head is judged at once, so that the future holds what became of it and not the head as well.
+    let head = head(worker, setup, parts, from, greeting, trail);
+    async move {
+        let mut received = head?;
+        let kept = keep(worker, setup, &received.way, incoming).await;
+        let own = received.answer.or(received.way.answer).or(greeting.answer);
+        (received.body, received.hold) = kept.map_err(|problem| problem.answer_in(own))?;
+        Ok(received)
+    }
+}
+
+/// Reads the head of a request.
+fn head(
     worker: &Worker,
     setup: &Arc<Setup>,
-    raw: Request<Incoming>,
+    parts: http::request::Parts,
     from: ConnInfo,
     greeting: &Greeting,
     trail: &mut Trail,
 ) -> Result<Received, Box<Problem>> {
-    let (parts, incoming) = raw.into_parts();
     let asked = wants_problem(setup, &parts.headers);
     let found = setup.find(parts.uri.path());
     let own = found.as_ref().ok().and_then(|(way, _)| way.answer);
@@ -185,21 +205,20 @@ pub(crate) async fn read(
     let mut headers = parts.headers;
     prepare(&mut headers, &greeting.id);
     worker.via().mark(&mut headers, parts.version).map_err(|_| told(came_back()))?;
-    let (body, hold) = keep(worker, setup, &way, incoming).await.map_err(told)?;
     Ok(Received {
         setup: Arc::clone(setup),
         way,
         method: parts.method,
         rest,
         headers,
-        body,
+        body: RequestBody::Whole(Bytes::new()),
         id: greeting.id.clone(),
         answer: asked,
         patience,
         accepts_events,
         proxies: worker.proxies(),
         from,
-        hold,
+        hold: None,
     })
 }
 
