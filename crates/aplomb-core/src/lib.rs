@@ -19,6 +19,8 @@ pub mod header;
 
 pub mod policy;
 
+pub mod lane;
+
 pub mod sse;
 
 pub mod dialect;

@@ -1,0 +1,9 @@
+//! What a lane decides: whether a request may be sent to its upstream now, and how much may be asked of it.
+//!
+//! Each decision is a small machine of its own: what happened and `now` go in, an answer comes out.
+//! `now` is the time since any fixed moment; where it should go back, nothing breaks.
+//! Chance is an argument too, a number from `[0, 1)`.
+//! All of them have a fixed size and cost the same however much they have seen.
+
+mod budget;
+pub use budget::Budget;
