@@ -7,3 +7,9 @@
 
 mod budget;
 pub use budget::Budget;
+
+mod breaker;
+pub use breaker::{Admit, Breaker, State};
+
+#[cfg(test)]
+mod breaker_tests;

@@ -1,0 +1,373 @@
+//! The breaker: its rules with plain values, and what an outage costs in a small world.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::breaker::{Admit, Breaker, State};
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A call that fails the moment it was sent.
+fn fail(breaker: &mut Breaker, now: Duration) {
+    breaker.failed(now, now, false, None, 0.5);
+}
+
+/// Opened at the moment given.
+fn open(now: Duration) -> Breaker {
+    let mut breaker = Breaker::new();
+    for _ in 0..5 {
+        fail(&mut breaker, now);
+    }
+    assert_eq!(breaker.state(), State::Open);
+    breaker
+}
+
+/// How many failures in a row open it after calls of which every `n`th failed.
+fn streak_after_one_in(n: u32) -> u32 {
+    let mut breaker = Breaker::new();
+    for call in 1..=400 {
+        if call % n == 0 {
+            fail(&mut breaker, ms(0));
+        } else {
+            breaker.answered(ms(0), ms(0), false);
+        }
+    }
+    breaker.answered(ms(0), ms(0), false);
+    (1..)
+        .find(|_| {
+            fail(&mut breaker, ms(0));
+            breaker.state() == State::Open
+        })
+        .unwrap()
+}
+
+#[test]
+fn five_failures_in_a_row_open_it() {
+    let mut breaker = Breaker::new();
+    for _ in 0..4 {
+        fail(&mut breaker, secs(1));
+        assert_eq!((breaker.admit(secs(1)), breaker.state()), (Admit::Pass, State::Closed));
+    }
+    fail(&mut breaker, secs(1));
+    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.since(), Some(secs(1)));
+    assert_eq!(breaker.admit(secs(1)), Admit::NotBefore(ms(1_780)));
+    assert_eq!(breaker.next_probe(), Some(ms(1_780)));
+}
+
+#[test]
+fn a_success_ends_the_streak() {
+    let mut breaker = Breaker::new();
+    for _ in 0..100 {
+        for _ in 0..4 {
+            fail(&mut breaker, secs(1));
+        }
+        breaker.answered(secs(1), secs(1), false);
+    }
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn where_failures_are_common_it_takes_more_of_them() {
+    assert_eq!(streak_after_one_in(1_000), 5);
+    assert_eq!(streak_after_one_in(10), 5);
+    assert_eq!(streak_after_one_in(4), 7);
+    assert!((12..=14).contains(&streak_after_one_in(2)), "{}", streak_after_one_in(2));
+}
+
+#[test]
+fn twenty_failures_in_a_row_are_always_enough() {
+    let mut breaker = Breaker::new();
+    for _ in 0..50 {
+        breaker.answered(ms(0), ms(0), false);
+        for _ in 0..4 {
+            fail(&mut breaker, ms(0));
+        }
+    }
+    breaker.answered(ms(0), ms(0), false);
+    for _ in 0..19 {
+        fail(&mut breaker, ms(0));
+    }
+    assert_eq!(breaker.state(), State::Closed);
+    fail(&mut breaker, ms(0));
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn an_outage_does_not_make_failures_usual() {
+    let mut breaker = open(secs(1));
+    for outage in 1..10 {
+        let at = secs(100 * outage);
+        assert_eq!(breaker.admit(at), Admit::Probe);
+        breaker.answered(at, at, true);
+        for _ in 0..5 {
+            assert_eq!(breaker.state(), State::Closed);
+            fail(&mut breaker, at);
+        }
+        assert_eq!(breaker.state(), State::Open);
+    }
+}
+
+#[test]
+fn one_probe_tries_and_the_others_wait_for_it() {
+    let mut breaker = open(secs(1));
+    assert_eq!(breaker.admit(secs(2)), Admit::Probe);
+    assert_eq!((breaker.admit(secs(2)), breaker.state()), (Admit::Busy, State::HalfOpen));
+    breaker.answered(secs(3), secs(2), true);
+    assert_eq!((breaker.admit(secs(3)), breaker.state()), (Admit::Pass, State::Closed));
+    assert_eq!((breaker.since(), breaker.next_probe()), (None, None));
+}
+
+#[test]
+fn gaps_are_a_tenth_of_the_age() {
+    for (age, gap) in [(1, 780), (8, 800), (50, 5_000), (1_000, 9_000)] {
+        let mut breaker = open(secs(1));
+        let now = secs(1 + age);
+        assert_eq!(breaker.admit(now), Admit::Probe);
+        breaker.failed(now, now, true, None, 0.5);
+        assert_eq!(breaker.next_probe(), Some(now + ms(gap)), "{age} s");
+    }
+}
+
+#[test]
+fn gaps_are_jittered_by_a_tenth() {
+    for (random, next) in [(0.0, 1_702), (1.0, 1_858)] {
+        let mut breaker = Breaker::new();
+        for _ in 0..5 {
+            breaker.failed(secs(1), secs(1), false, None, random);
+        }
+        assert_eq!(breaker.next_probe(), Some(ms(next)));
+    }
+}
+
+#[test]
+fn a_hint_is_kept_up_to_two_minutes() {
+    for (hint, wait) in [(30, 30), (3_600, 120)] {
+        let mut breaker = Breaker::new();
+        breaker.failed(secs(1), secs(1), false, Some(secs(hint)), 0.5);
+        for _ in 0..4 {
+            fail(&mut breaker, secs(1));
+        }
+        assert_eq!(breaker.admit(secs(10)), Admit::NotBefore(secs(1 + wait)));
+        assert_eq!(breaker.admit(secs(1 + wait)), Admit::Probe);
+        breaker.failed(secs(200), secs(1 + wait), true, Some(secs(hint)), 0.5);
+        assert_eq!(breaker.next_probe(), Some(secs(200 + wait)));
+    }
+}
+
+#[test]
+fn what_began_before_the_change_concludes_nothing_by_failing() {
+    let mut breaker = open(secs(5));
+    breaker.failed(secs(6), secs(4), false, None, 0.5);
+    assert_eq!(breaker.next_probe(), Some(ms(5_780)));
+    assert_eq!(breaker.admit(secs(7)), Admit::Probe);
+    breaker.failed(secs(8), secs(4), false, None, 0.5);
+    assert_eq!(breaker.state(), State::HalfOpen);
+    breaker.answered(secs(8), secs(7), true);
+    for _ in 0..100 {
+        breaker.failed(secs(9), secs(4), false, None, 0.5);
+    }
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn only_what_began_after_the_last_failure_closes_it() {
+    let mut breaker = open(secs(5));
+    breaker.answered(secs(6), secs(5), false);
+    assert_eq!(breaker.state(), State::Open);
+    breaker.answered(secs(6), ms(5_001), false);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn a_probe_without_a_conclusion_gives_its_place_back() {
+    let mut breaker = open(secs(1));
+    assert_eq!(breaker.admit(secs(2)), Admit::Probe);
+    breaker.released(secs(2), false);
+    assert_eq!(breaker.state(), State::HalfOpen);
+    breaker.released(secs(2), true);
+    assert_eq!(breaker.admit(ms(2_100)), Admit::NotBefore(ms(2_780)));
+    assert_eq!(breaker.admit(secs(4)), Admit::Probe);
+    breaker.released(secs(4), true);
+    assert_eq!(breaker.admit(secs(6)), Admit::Probe);
+}
+
+#[test]
+fn a_probe_that_hangs_keeps_others_away_for_ten_seconds() {
+    let mut breaker = open(secs(1));
+    assert_eq!(breaker.admit(secs(2)), Admit::Probe);
+    assert_eq!(breaker.admit(ms(11_999)), Admit::Busy);
+    assert_eq!(breaker.next_probe(), Some(secs(12)));
+    assert_eq!(breaker.admit(secs(12)), Admit::Probe);
+    breaker.failed(secs(13), secs(2), true, None, 0.5);
+    breaker.released(secs(2), true);
+    assert_eq!(breaker.state(), State::HalfOpen, "the first probe no longer speaks for the second");
+    breaker.answered(secs(14), secs(2), true);
+    assert_eq!(breaker.state(), State::Closed, "an answer is an answer");
+}
+
+#[test]
+fn a_clock_that_goes_back_breaks_nothing() {
+    let mut breaker = open(secs(100));
+    assert_eq!(breaker.admit(secs(50)), Admit::NotBefore(ms(100_780)));
+    assert_eq!(breaker.admit(secs(101)), Admit::Probe);
+    assert_eq!(breaker.admit(secs(50)), Admit::Busy);
+    breaker.failed(secs(50), secs(101), true, None, 0.5);
+    assert_eq!(breaker.next_probe(), Some(ms(50_780)));
+}
+
+/// A lane before an upstream that is down for a while.
+struct World {
+    /// When the upstream is down, on a clock on which calls began to arrive long before.
+    outage: std::ops::Range<Duration>,
+    /// How long a call takes, and how long until it is known to have failed.
+    took: (Duration, Duration),
+    in_flight: usize,
+    state: u64,
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+struct Report {
+    failed: u32,
+    recovered: Option<Duration>,
+    left: usize,
+}
+
+impl World {
+    fn random(&mut self) -> f64 {
+        self.state =
+            self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.state >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// 20 calls a second arrive, queue, and are tried again when they failed. A step takes 5 ms.
+    fn run(mut self) -> Report {
+        let (mut breaker, mut report, mut waiting) = (Breaker::new(), Report::default(), 0);
+        let mut flying: Vec<(Duration, bool, bool, Duration)> = Vec::new();
+        let until = self.outage.end + secs(20);
+        for now in (0..).map(|step| ms(5 * step)).take_while(|now| *now < until) {
+            waiting += usize::from(now.as_millis() % 50 == 0);
+            for (began, probe, fails, _) in flying.extract_if(.., |call| call.3 <= now) {
+                if fails {
+                    waiting += 1;
+                    report.failed += 1;
+                    let random = self.random();
+                    breaker.failed(now, began, probe, None, random);
+                } else {
+                    breaker.answered(now, began, probe);
+                }
+            }
+            if now >= self.outage.end && breaker.state() == State::Closed {
+                report.recovered.get_or_insert(now - self.outage.end);
+            }
+            while waiting > 0 && flying.len() < self.in_flight {
+                let probe = match breaker.admit(now) {
+                    Admit::Pass => false,
+                    Admit::Probe => true,
+                    Admit::NotBefore(_) | Admit::Busy => break,
+                };
+                waiting -= 1;
+                let fails = self.outage.contains(&now);
+                flying.push((now, probe, fails, now + if fails { self.took.1 } else { self.took.0 }));
+            }
+        }
+        report.left = waiting;
+        report
+    }
+}
+
+#[test]
+fn an_outage_of_ten_seconds_costs_twenty_calls_and_a_second() {
+    for failing in [0, 5, 20, 50, 100, 200] {
+        for state in 0..200 {
+            let took = (ms(100), ms(failing));
+            let report = World { outage: secs(5)..secs(15), took, in_flight: 4, state }.run();
+            assert!(report.failed <= 20, "{failing} ms: {report:?}");
+            let recovered = report.recovered.expect("it recovers");
+            assert!(recovered <= ms(1_100) + took.0 + took.1, "{failing} ms: {report:?}");
+            assert!(report.left < 10, "{failing} ms: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn an_outage_of_an_hour_costs_a_call_in_ten_seconds() {
+    let took = (ms(180), ms(20));
+    let report = World { outage: secs(5)..secs(3_605), took, in_flight: 4, state: 7 }.run();
+    assert!((400..450).contains(&report.failed), "{report:?}");
+    assert!(report.recovered.expect("it recovers") < ms(10_300), "{report:?}");
+}
+
+/// What may happen to a breaker.
+#[derive(Clone, Debug)]
+enum Event {
+    Admit,
+    End { which: usize, how: u8, hint: Option<u64> },
+}
+
+fn event() -> impl Strategy<Value = (u64, Event)> {
+    let end = (0usize..8, 0u8..4, proptest::option::weighted(0.2, 0u64..300));
+    let end = end.prop_map(|(which, how, hint)| Event::End { which, how, hint });
+    (0u64..2_000, prop_oneof![Just(Event::Admit), end])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn no_probe_comes_too_early_and_none_is_kept_away_for_ever(
+        events in proptest::collection::vec(event(), 0..400),
+        random in 0.0..1.0,
+    ) {
+        let (mut breaker, mut now, mut hinted, mut last) = (Breaker::new(), Duration::ZERO, Duration::ZERO, None);
+        let mut flying: Vec<(Duration, bool)> = Vec::new();
+        for (gap, event) in events {
+            now += ms(gap);
+            match event {
+                Event::Admit => match breaker.admit(now) {
+                    Admit::Pass => {
+                        prop_assert_eq!(breaker.state(), State::Closed);
+                        flying.push((now, false));
+                    }
+                    Admit::Probe => {
+                        prop_assert_eq!(breaker.state(), State::HalfOpen);
+                        prop_assert!(now >= hinted);
+                        prop_assert!(last.is_none_or(|last| now >= last + ms(700)));
+                        last = Some(now);
+                        flying.push((now, true));
+                    }
+                    Admit::NotBefore(moment) => {
+                        prop_assert!(now < moment && moment <= now + secs(120));
+                        prop_assert_eq!(breaker.next_probe(), Some(moment));
+                    }
+                    Admit::Busy => {
+ let at = breaker.next_probe().unwrap();
+ prop_assert!(now < at && at <= (now + secs(10)).max(hinted));
+ }
+                },
+                Event::End { which, how, hint } if which < flying.len() => {
+                    let (began, probe) = flying.swap_remove(which);
+                    match how {
+                        0 => breaker.answered(now, began, probe),
+                        1 => breaker.released(began, probe),
+                        _ => breaker.failed(now, began, probe, hint.map(secs), random),
+                    }
+                    if breaker.state() == State::Closed {
+                        (hinted, last) = (Duration::ZERO, None);
+                    } else if let (2.., Some(hint)) = (how, hint) {
+                        hinted = hinted.max(now + secs(hint.min(120)));
+                    }
+                }
+                Event::End { .. } => {}
+            }
+        }
+    }
+}
