@@ -11,5 +11,8 @@ pub use budget::Budget;
 mod breaker;
 pub use breaker::{Admit, Breaker, State};
 
+mod choice;
+pub use choice::{Candidate, choose, rest_until};
+
 #[cfg(test)]
 mod breaker_tests;
