@@ -8,6 +8,9 @@
 mod budget;
 pub use budget::Budget;
 
+mod throttle;
+pub use throttle::Throttle;
+
 mod breaker;
 pub use breaker::{Admit, Breaker, State};
 
