@@ -14,6 +14,9 @@ pub use throttle::Throttle;
 mod breaker;
 pub use breaker::{Admit, Breaker, State};
 
+mod hedge;
+pub use hedge::Hedge;
+
 mod choice;
 pub use choice::{Candidate, choose, rest_until};
 
