@@ -14,6 +14,9 @@ pub use throttle::Throttle;
 mod breaker;
 pub use breaker::{Admit, Breaker, State};
 
+mod concurrency;
+pub use concurrency::Adaptive;
+
 mod hedge;
 pub use hedge::Hedge;
 
@@ -22,3 +25,5 @@ pub use choice::{Candidate, choose, rest_until};
 
 #[cfg(test)]
 mod breaker_tests;
+#[cfg(test)]
+mod concurrency_tests;
