@@ -86,6 +86,10 @@ class Program:
         return status
 
 
+# Named rather than made: nothing of a test is kept in the user's own folders.
+ADMIN_TOKEN = "token-of-the-tests"
+
+
 class Gateway(Program):
     """`aplomb serve` with a configuration."""
 
@@ -93,7 +97,7 @@ class Gateway(Program):
         file = folder / "aplomb.toml"
         file.write_text(config)
         args = ["serve", "--config", str(file), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-        super().__init__([*args, "--workers", "2"], r"serves (http://\S+), health on (http://\S+)", env)
+        super().__init__([*args, "--workers", "2"], r"serves (http://\S+), health on (http://\S+)", {"APLOMB_ADMIN_TOKEN": ADMIN_TOKEN, **(env or {})})
         self.url, self.admin = self.banner.group(1), self.banner.group(2)
 
 

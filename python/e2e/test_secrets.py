@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from plain import Plain, absent
-from running import Gateway, route, upstream
+from running import ADMIN_TOKEN, Gateway, route, upstream
 
 # Ours: one that looks like a key, and one that looks like nothing.
 OURS = {"keyed": "sk-ours-Zq81Lw0mVt55Xr2c", "worded": "blue.heron.over.the.lake"}
@@ -99,14 +99,16 @@ def test_no_secret_stands_in_the_log_or_on_the_admin_port(talkative):
     for path in ("/absent/v1/x", "/nowhere", "/theirs/v1/ok", "/theirs/v1/die"):
         ask(f"{talkative.url}{path}", prompt=PROMPT)
     admin = [httpx.get(f"{talkative.admin}{path}", params=QUERY) for path in ("/healthz", "/readyz", "/nowhere")]
-    admin.append(httpx.post(f"{talkative.admin}/config/reload"))
+    for token in (ADMIN_TOKEN, secret_of(HEADERS["authorization"])):
+        reload = httpx.post(f"{talkative.admin}/config/reload", headers={"authorization": f"Bearer {token}"})
+        admin.append(reload)
     last = ask(f"{talkative.url}/theirs/v1/chat/completions", **{"fail-with": "400", "x-request-id": "the-last-one"})
     assert last.status_code == 400
     talkative.wait_for("the-last-one")
 
-    assert found("".join(map(all_of, admin)), {*CALLERS, *OURS.values()}) == []
+    assert found("".join(map(all_of, admin)), {*CALLERS, *OURS.values(), ADMIN_TOKEN}) == []
     assert found(talkative.said, OURS.values()) == []
-    assert found(talkative.said, CALLERS) == []
+    assert found(talkative.said, {*CALLERS, ADMIN_TOKEN}) == []
     assert PROMPT not in talkative.said
 
 

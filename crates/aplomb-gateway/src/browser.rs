@@ -5,8 +5,7 @@
 
 use aplomb_core::{Fault, Kind};
 use http::header::{self, HeaderName};
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 use crate::config::Server;
 use crate::net::Body;
@@ -27,21 +26,20 @@ pub(crate) fn allowed_origin(server: &Server, headers: &HeaderMap) -> Option<Hea
 ///
 /// # Errors
 /// A permission problem that says what to configure.
-pub(crate) fn check(server: &Server, parts: &Parts) -> Result<(), Problem> {
-    let host = authority(parts);
+pub(crate) fn check(server: &Server, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    let host = authority(uri, headers);
     if !host.is_some_and(|host| server.answers_to(host, server.listen)) {
         return Err(foreign("the gateway doesn't answer to this host name; list it in `server.hosts`"));
     }
-    let foreign_page = match parts.headers.get(header::ORIGIN) {
+    let foreign_page = match headers.get(header::ORIGIN) {
         Some(origin) => {
             let own = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
             let same = own.is_some() && own == host;
-            !same && allowed_origin(server, &parts.headers).is_none()
+            !same && allowed_origin(server, headers).is_none()
         }
-        None => parts
-            .headers
-            .get(FETCH_SITE)
-            .is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")),
+        None => {
+            headers.get(FETCH_SITE).is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
+        }
     };
     if foreign_page {
         return Err(foreign("pages of this origin may not call the gateway; list it in `server.cors`"));
@@ -80,10 +78,10 @@ fn foreign(message: &str) -> Problem {
     problem
 }
 
-fn authority(parts: &Parts) -> Option<&str> {
-    match parts.uri.authority() {
+fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    match uri.authority() {
         Some(authority) => Some(authority.as_str()),
-        None => parts.headers.get(header::HOST)?.to_str().ok(),
+        None => headers.get(header::HOST)?.to_str().ok(),
     }
 }
 
@@ -96,7 +94,8 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        check(server, &request.body(()).unwrap().into_parts().0)
+        let request = request.body(()).unwrap();
+        check(server, request.uri(), request.headers())
     }
 
     #[test]

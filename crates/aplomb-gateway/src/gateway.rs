@@ -12,7 +12,7 @@ use aplomb_core::{Catalog, Failure, Kind, render};
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, AdminToken};
 use crate::config::{Config, Mistake, Server};
 use crate::net::{
     Body, ConnInfo, Dial, Drained, HeadLimits, ListenSettings, PoolSettings, Proxies, ProxyError, Refusal,
@@ -64,6 +64,7 @@ impl Gateway {
     /// Starts serving.
     ///
     /// `env` gives environment variables: proxies are read from it. `reload` reads the configuration anew when asked to.
+    /// `token` is whom the admin port lets in.
     ///
     /// # Errors
     /// What keeps it from serving; nothing is left running then.
@@ -72,6 +73,7 @@ impl Gateway {
         catalog: &'static Catalog,
         env: impl Fn(&str) -> Option<String>,
         reload: Option<Reload>,
+        token: AdminToken,
     ) -> Result<Self, StartError> {
         let server = config.server.clone();
         let setup = Setup::new(config, catalog)?;
@@ -104,7 +106,7 @@ impl Gateway {
             let reload = reload.clone();
             move |(listener, admin): (std::net::TcpListener, Option<std::net::TcpListener>)| {
                 let worker = Worker::new(Arc::clone(&shared), pool.clone(), Arc::clone(&trusted));
-                let own = Admin::new(Arc::clone(&shared), reload.clone());
+                let own = Admin::new(Arc::clone(&shared), reload.clone(), token.clone());
                 let (settings, stop) = (settings.clone(), stopped.clone());
                 async move {
                     if let Some(admin) = admin {

@@ -27,6 +27,7 @@ mod gateway;
 pub use gateway::{Gateway, Reload, StartError};
 
 mod admin;
+pub use admin::{AdminToken, KeptToken, WeakToken, state_folder};
 
 pub mod observe;
 

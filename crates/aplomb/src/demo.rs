@@ -14,7 +14,7 @@ use std::time::Duration;
 use aplomb_core::Dialect;
 use aplomb_gateway::config::{Config, Mistake, Route, Routes, Server, Single};
 use aplomb_gateway::mock::{Mock, MockHandle, MockSettings, Rate};
-use aplomb_gateway::{Gateway, StartError};
+use aplomb_gateway::{AdminToken, Gateway, StartError};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -153,7 +153,9 @@ fn gateway(provider: &MockHandle) -> Result<Gateway, Trouble> {
         Arc::new(route)
     };
     config.routes = Routes::new(config.routes.iter().map(patient).collect());
-    Gateway::start(config, catalog, |_| None, None).map_err(Trouble::Start)
+    // Nobody has a use for the admin port of a demonstration: its token is told to nobody.
+    let (token, _) = AdminToken::make();
+    Gateway::start(config, catalog, |_| None, None, token).map_err(Trouble::Start)
 }
 
 /// Runs one half with its progress.

@@ -1,6 +1,7 @@
 //! `aplomb serve`: the gateway, until it is told to stop.
 
 mod banner;
+mod token;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,6 +30,9 @@ use crate::{dialects, say};
 SIGHUP reads the configuration anew, SIGTERM and SIGINT let requests finish and end.
 APLOMB_LOG takes levels and filters: warn writes failures only.
 
+The admin port asks for a token, except for health: it is made at the first start and printed once, and its hash is
+kept in $APLOMB_STATE, else $XDG_STATE_HOME/aplomb, else ~/.local/state/aplomb. APLOMB_ADMIN_TOKEN comes before it.
+
 Exit status: 0 told to stop, 1 can't serve, 2 mistakes in options or configuration.")]
 pub(crate) struct ServeArgs {
     /// The configuration
@@ -49,6 +53,9 @@ pub(crate) struct ServeArgs {
     /// Where health and reload are served [default: 127.0.0.1:4101]
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
+    /// Make another token for the admin port, and print it; the one before opens nothing from then on
+    #[arg(long)]
+    new_admin_token: bool,
     /// Threads that serve [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
@@ -68,7 +75,17 @@ pub(crate) fn run(args: ServeArgs) -> ExitCode {
         Ok(config) => config,
         Err(mistakes) => return refused(&mistakes),
     };
-    let filter = std::env::var("APLOMB_LOG").ok();
+    let env = |name: &str| std::env::var(name).ok();
+    let (token, told) = match token::find(env, args.new_admin_token) {
+        Ok(found) => found,
+        Err(why) => {
+            say::err(&format!("aplomb: {why}\n"));
+            return ExitCode::from(2);
+        }
+    };
+    // Before anything can fail: a token that was made is told once, or it is lost.
+    say::err(&told);
+    let filter = env("APLOMB_LOG");
     observe::start(config.server.log, filter.as_deref());
     let shown = config.clone();
     let drain = config.server.drain;
@@ -78,7 +95,7 @@ pub(crate) fn run(args: ServeArgs) -> ExitCode {
         let reload: Reload = Arc::new(move || args.config(catalog));
         reload
     });
-    let gateway = match Gateway::start(config, catalog, |name| std::env::var(name).ok(), reload) {
+    let gateway = match Gateway::start(config, catalog, env, reload, token) {
         Ok(gateway) => gateway,
         Err(err) => {
             say::err(&format!("aplomb: {}\n", causes(&err)));

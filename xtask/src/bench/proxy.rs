@@ -158,6 +158,8 @@ impl Bench {
         serve.args(["serve", "--dialect", "openai", "--upstream", &format!("http://127.0.0.1:{behind}")]);
         serve.args(["--listen", &format!("127.0.0.1:{listen}"), "--admin", &format!("127.0.0.1:{admin}")]);
         serve.args(["--workers", &cores.count.to_string()]).env("APLOMB_LOG", "warn");
+        // Nothing of a bench is kept in the user's own folders.
+        serve.env("APLOMB_ADMIN_TOKEN", "token-of-the-bench");
         let aplomb = Server::start("aplomb", serve, (listen, listen), &folder)?;
         Ok(vec![peer, aplomb])
     }

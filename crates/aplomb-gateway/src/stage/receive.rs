@@ -194,7 +194,7 @@ fn head(
     let found = setup.find(parts.uri.path());
     let own = found.as_ref().ok().and_then(|(way, _)| way.answer);
     let told = |problem: Problem| problem.answer_in(asked.or(own).or(greeting.answer));
-    browser::check(&setup.config.server, &parts).map_err(told)?;
+    browser::check(&setup.config.server, &parts.uri, &parts.headers).map_err(told)?;
     refuse_unfit(worker, setup, &parts).map_err(told)?;
     let (way, rest) = found.map_err(|why| told(no_route(why, parts.uri.path())))?;
     trail.route = Some(Arc::clone(&way.route));

@@ -143,3 +143,16 @@ async fn no_secret_reaches_the_log_whoever_says_it() {
         assert!(!line.contains(secret) && !line.contains(OUR_KEY), "{line}");
     }
 }
+
+#[tokio::test(flavor = "local")]
+async fn a_wrong_token_of_the_admin_port_is_told_without_its_value() {
+    listen();
+    let upstream = Upstream::always(json(200, CHOICE)).await;
+    let rig = Rig::before(&upstream);
+    let mut wire = super::caller::Wire::connect(rig.gateway.admin()).await;
+    wire.send(get("/told-by-its-path", "authorization: Bearer nearly-the-right-one\r\n")).await;
+    assert_eq!(wire.answer().await.status(), 401);
+    let all = String::from_utf8_lossy(&LOGGED.lock().unwrap()).into_owned();
+    assert!(all.contains("a wrong token on the admin port") && all.contains("/told-by-its-path"), "{all}");
+    assert!(!all.contains("nearly-the-right-one"), "{all}");
+}

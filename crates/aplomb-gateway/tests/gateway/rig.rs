@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use aplomb_gateway::Gateway;
 use aplomb_gateway::config::{Config, Surroundings};
+use aplomb_gateway::{AdminToken, Gateway};
 
 use super::caller::{Message, Wire};
 use super::upstream::Upstream;
@@ -59,6 +59,14 @@ pub(super) fn read(file: &str) -> Result<Config, Vec<aplomb_gateway::config::Mis
     Config::from_toml(file, "test.toml", &around)
 }
 
+/// Whom the admin port of every rig lets in.
+pub(super) const TOKEN: &str = "authorization: Bearer token-of-the-tests\r\n";
+
+/// Its token.
+pub(super) fn token() -> AdminToken {
+    AdminToken::named("token-of-the-tests").unwrap()
+}
+
 /// A running gateway.
 pub(super) struct Rig {
     pub(super) gateway: Gateway,
@@ -75,7 +83,7 @@ impl Rig {
     }
 
     pub(super) fn start(config: Config) -> Self {
-        Self { gateway: Gateway::start(config, aplomb_core::catalog(), |_| None, None).unwrap() }
+        Self { gateway: Gateway::start(config, aplomb_core::catalog(), |_| None, None, token()).unwrap() }
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aplomb_gateway::{Gateway, Reload};
 
 use super::caller::{Message, Wire};
-use super::rig::{CHAT, CHOICE, Rig, Wishes, config, get, post, read};
+use super::rig::{CHAT, CHOICE, Rig, TOKEN, Wishes, config, get, post, read, token};
 use super::upstream::{Act, Gate, Upstream, json};
 
 /// A gateway whose file a test can change.
@@ -15,7 +15,7 @@ fn reloadable(file: String) -> (Rig, Arc<Mutex<String>>) {
     let source = Arc::clone(&text);
     let reload: Reload = Arc::new(move || read(&source.lock().unwrap()));
     let first = config(&text.lock().unwrap());
-    let gateway = Gateway::start(first, aplomb_core::catalog(), |_| None, Some(reload)).unwrap();
+    let gateway = Gateway::start(first, aplomb_core::catalog(), |_| None, Some(reload), token()).unwrap();
     (Rig { gateway }, text)
 }
 
@@ -35,7 +35,7 @@ async fn a_request_keeps_the_configuration_that_it_began_with() {
     wire.send(post("/v1/chat/completions", "", CHAT)).await;
     old.hears(1).await;
     *file.lock().unwrap() = Wishes::default().file(&new.url());
-    let told = admin(&rig, &post("/config/reload", "", "")).await;
+    let told = admin(&rig, &post("/config/reload", TOKEN, "")).await;
     assert_eq!((told.status(), &told.json()["reloaded"]), (200, &true.into()));
     assert_eq!(rig.chat("").await.text(), "\"new\"");
     gate.open();
@@ -56,7 +56,7 @@ async fn a_bad_file_changes_nothing_and_says_why() {
         (good.replace("listen = \"127.0.0.1:0\"", "listen = \"127.0.0.1:9\""), "[server] listen"),
     ] {
         *file.lock().unwrap() = bad;
-        let told = admin(&rig, &post("/config/reload", "", "")).await;
+        let told = admin(&rig, &post("/config/reload", TOKEN, "")).await;
         assert_eq!(told.status(), 422, "{told:?}");
         assert!(told.text().contains(word), "{told:?}");
         assert!(rig.gateway.reload().is_err());
@@ -65,7 +65,7 @@ async fn a_bad_file_changes_nothing_and_says_why() {
     *file.lock().unwrap() = good.replace("path = \"/\"", "path = \"/only\"");
     rig.gateway.reload().unwrap();
     assert_eq!(rig.chat("").await.status(), 404, "a route that was taken out");
-    assert_eq!(admin(&rig, &get("/config/reload", "")).await.status(), 405);
+    assert_eq!(admin(&rig, &get("/config/reload", TOKEN)).await.status(), 405);
 }
 
 #[tokio::test(flavor = "local")]
@@ -103,7 +103,7 @@ async fn an_end_that_waited_long_enough_cuts() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn health_and_readiness_are_on_the_admin_port() {
+async fn health_and_readiness_are_on_the_admin_port_for_everybody() {
     let upstream = Upstream::always(json(200, CHOICE)).await;
     let rig = Rig::before(&upstream);
     assert_eq!(admin(&rig, &get("/healthz", "")).await.text(), "ok\n");
@@ -114,5 +114,29 @@ async fn health_and_readiness_are_on_the_admin_port() {
         (200, &true.into(), &0.into())
     );
     assert_eq!(told.json()["held_bytes"], 0);
-    assert_eq!(admin(&rig, &get("/nothing", "")).await.status(), 404);
+    assert_eq!(admin(&rig, &get("/nothing", TOKEN)).await.status(), 404);
+    let told = admin(&rig, &post("/healthz", TOKEN, "")).await;
+    assert_eq!((told.status(), told.says("allow")), (405, "GET, HEAD"));
+}
+
+#[tokio::test(flavor = "local")]
+async fn everything_else_on_the_admin_port_needs_its_token() {
+    let upstream = Upstream::always(json(200, CHOICE)).await;
+    let (rig, _file) = reloadable(Wishes::default().file(&upstream.url()));
+    let without = [
+        String::new(),
+        "authorization: Bearer token-of-the-test\r\n".to_owned(),
+        "authorization: Basic token-of-the-tests\r\n".to_owned(),
+        "authorization: Bearer\r\n".to_owned(),
+        "x-api-key: token-of-the-tests\r\n".to_owned(),
+        format!("authorization: Bearer other-token-of-somebody\r\n{TOKEN}"),
+    ];
+    let asks = [post("/config/reload", "", ""), get("/nothing", ""), post("/healthz", "", "")];
+    for (lines, ask) in without.iter().flat_map(|lines| asks.iter().map(move |ask| (lines, ask))) {
+        let told = admin(&rig, &ask.replacen("host", &format!("{lines}host"), 1)).await;
+        assert_eq!((told.status(), told.says("www-authenticate")), (401, "Bearer"), "{lines}{ask}");
+        assert!(!told.text().contains("token-of-the-tests"));
+    }
+    assert_eq!(admin(&rig, &post("/config/reload", TOKEN, "")).await.status(), 200);
+    assert_eq!(upstream.count(), 0);
 }

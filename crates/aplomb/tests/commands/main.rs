@@ -11,5 +11,6 @@ mod explain;
 mod init;
 mod mock;
 mod reference;
+mod serve;
 #[cfg(target_os = "linux")]
 mod storm;

@@ -1,48 +1,89 @@
-//! The admin port: health, readiness and reload; never on the callers' port.
+//! What is served on the admin port, and to whom.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::json;
 
+use super::token::AdminToken;
 use crate::browser;
 use crate::config::{Mistake, Server};
 use crate::gateway::Reload;
 use crate::net::{Body, ConnInfo, Refusal, Service};
+use crate::redact::redact;
 use crate::setup::Setup;
 use crate::worker::Shared;
+
+/// What a wrong token waits for its answer: nothing to a person, much to a program that guesses.
+const WRONG_TOKEN: Duration = Duration::from_millis(250);
 
 /// What stands behind the admin listener.
 pub(crate) struct Admin {
     shared: Arc<Shared>,
     reload: Option<Reload>,
+    token: AdminToken,
 }
+
+/// One thing that is served.
+struct Place {
+    path: &'static str,
+    methods: &'static [Method],
+    /// Served to whoever asks: whoever watches a process has no token.
+    open: bool,
+    answer: fn(&Admin) -> Response<Body>,
+}
+
+const READ: &[Method] = &[Method::GET, Method::HEAD];
+
+const PLACES: [Place; 3] = [
+    Place { path: "/healthz", methods: READ, open: true, answer: |_| text(StatusCode::OK, "ok\n") },
+    Place { path: "/readyz", methods: READ, open: true, answer: Admin::ready },
+    Place { path: "/config/reload", methods: &[Method::POST], open: false, answer: Admin::reloaded },
+];
 
 impl Admin {
     /// An admin port of this process.
-    pub(crate) fn new(shared: Arc<Shared>, reload: Option<Reload>) -> Self {
-        Self { shared, reload }
+    pub(crate) fn new(shared: Arc<Shared>, reload: Option<Reload>, token: AdminToken) -> Self {
+        Self { shared, reload, token }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: &Request<Incoming>, from: ConnInfo) -> Response<Body> {
+        if self.is_foreign(request) {
+            return text(StatusCode::FORBIDDEN, "this host or page may not use the admin port\n");
+        }
+        let place = PLACES.iter().find(|place| place.path == request.uri().path());
+        let served = place.filter(|place| place.methods.contains(request.method()));
+        if !served.is_some_and(|place| place.open) && !self.lets_in(request, from).await {
+            return no_token();
+        }
+        match (served, place) {
+            (Some(served), _) => (served.answer)(self),
+            (None, Some(place)) => not_allowed(place),
+            (None, None) => {
+                let there: Vec<_> = PLACES.iter().map(|place| place.path).collect();
+                text(StatusCode::NOT_FOUND, &format!("there are {}\n", there.join(", ")))
+            }
+        }
+    }
+
+    fn is_foreign(&self, request: &Request<Incoming>) -> bool {
         let setup = self.shared.setup();
         let server = &setup.config.server;
         let own = Server { listen: server.admin, cors: Vec::new(), ..server.clone() };
-        let (parts, _body) = request_parts(request);
-        if browser::check(&own, &parts).is_err() {
-            return text(StatusCode::FORBIDDEN, "this host or page may not use the admin port\n");
+        browser::check(&own, request.uri(), request.headers()).is_err()
+    }
+
+    /// Whether the request carries the token; a wrong one is told to the log, and answered late.
+    async fn lets_in(&self, request: &Request<Incoming>, from: ConnInfo) -> bool {
+        let given = self.token.is_in(request.headers());
+        if given == Some(false) {
+            tracing::warn!(peer = %from.peer, path = %redact(request.uri().path()), "a wrong token on the admin port");
+            tokio::time::sleep(WRONG_TOKEN).await;
         }
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        match request.uri().path() {
-            "/healthz" if reads => text(StatusCode::OK, "ok\n"),
-            "/readyz" if reads => self.ready(),
-            "/config/reload" if *request.method() == Method::POST => self.reloaded(),
-            "/healthz" | "/readyz" => not_allowed("GET, HEAD"),
-            "/config/reload" => not_allowed("POST"),
-            _ => text(StatusCode::NOT_FOUND, "there are /healthz, /readyz and POST /config/reload\n"),
-        }
+        given == Some(true)
     }
 
     fn ready(&self) -> Response<Body> {
@@ -71,8 +112,8 @@ impl Admin {
 }
 
 impl Service for Admin {
-    async fn call(&self, request: Request<Incoming>, _from: ConnInfo) -> Response<Body> {
-        self.answer(&request)
+    async fn call(&self, request: Request<Incoming>, from: ConnInfo) -> Response<Body> {
+        self.answer(&request, from).await
     }
 
     fn refuse(&self, refusal: Refusal, _from: ConnInfo) -> Response<Body> {
@@ -103,14 +144,6 @@ pub(crate) fn reload(shared: &Shared, read: Option<&Reload>) -> Result<(), Vec<M
     Ok(())
 }
 
-fn request_parts(request: &Request<Incoming>) -> (http::request::Parts, ()) {
-    let mut copy = Request::new(());
-    *copy.uri_mut() = request.uri().clone();
-    *copy.method_mut() = request.method().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy.into_parts()
-}
-
 fn text(status: StatusCode, body: &str) -> Response<Body> {
     answer(status, "text/plain; charset=utf-8", body.to_owned().into_bytes())
 }
@@ -119,9 +152,19 @@ fn as_json(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
     answer(status, "application/json", format!("{body}\n").into_bytes())
 }
 
-fn not_allowed(methods: &'static str) -> Response<Body> {
+fn not_allowed(place: &Place) -> Response<Body> {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here\n");
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    let methods: Vec<_> = place.methods.iter().map(Method::as_str).collect();
+    let methods = HeaderValue::try_from(methods.join(", ")).expect("names of methods are header values");
+    response.headers_mut().insert(header::ALLOW, methods);
+    response
+}
+
+fn no_token() -> Response<Body> {
+    let told = "the admin port needs its token, `authorization: Bearer …`; it was printed when it was made, \
+                and `aplomb serve --new-admin-token` makes another\n";
+    let mut response = text(StatusCode::UNAUTHORIZED, told);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }
 

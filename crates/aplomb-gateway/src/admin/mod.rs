@@ -1,0 +1,12 @@
+//! The admin port: health, readiness and reload, behind a token; never on the callers' port.
+//!
+//! `service` has the table of what is served there, `token` the check, `state` the file that keeps it.
+
+mod service;
+pub(crate) use service::{Admin, reload};
+mod token;
+pub use token::{AdminToken, WeakToken};
+mod state;
+pub use state::{KeptToken, state_folder};
+#[cfg_attr(not(unix), path = "private_elsewhere.rs")]
+mod private;
