@@ -81,9 +81,7 @@ impl Gateway {
         let proxies = Arc::new(Proxies::from_env(env)?);
         let dial = Dial { trust: Arc::new(Trust::system()), proxies };
         let pool = PoolSettings { dial, ..PoolSettings::default() };
-        let trusted = Arc::new(TrustedProxies::new(
-            server.trusted_proxies.iter().filter_map(|net| net.to_string().parse().ok()).collect(),
-        ));
+        let trusted = Arc::new(TrustedProxies::new(server.trusted_proxies.clone()));
         let workers = server.workers.unwrap_or_else(cores).max(1);
         crate::net::allow_many_files();
         let bound =

@@ -26,9 +26,6 @@ pub use routes::{Found, NoRoute, Routes};
 
 mod path;
 
-mod network;
-pub use network::Network;
-
 mod secret;
 pub use secret::Secret;
 

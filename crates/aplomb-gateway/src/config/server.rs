@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::Network;
+use crate::net::Cidr;
 
 /// The tables `[server]` and `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Server {
     /// Names by which callers may reach either port, lower case, besides `localhost` and addresses; `*` means any.
     pub hosts: Vec<String>,
     /// Whose `X-Forwarded-*` headers count; nobody's by default, because anybody can send them.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Vec<Cidr>,
     /// Origins that a browser may call from, lower case, `scheme://host[:port]`; `*` means any.
     pub cors: Vec<String>,
     /// The certificate for `listen`; absent: plain.

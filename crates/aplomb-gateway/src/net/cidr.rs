@@ -12,7 +12,7 @@ pub struct Cidr {
 
 /// A text that is no network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be an IP address or a network like 10.0.0.0/8")]
+#[error("is no network; write `10.0.0.0/8`, `fd00::/8` or one address")]
 pub struct CidrError;
 
 impl Cidr {

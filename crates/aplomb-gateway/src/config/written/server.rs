@@ -8,7 +8,8 @@ use toml::de::DeValue;
 
 use crate::config::written::value::{address, bytes, choice, patience, text, wait, whole};
 use crate::config::written::{At, Section};
-use crate::config::{LogFormat, LogLevel, Network};
+use crate::config::{LogFormat, LogLevel};
+use crate::net::Cidr;
 
 /// What is said about the gateway itself; [`Server`](crate::config::Server) has the page and the default of every key.
 #[derive(Debug, Default)]
@@ -16,7 +17,7 @@ pub(crate) struct WrittenServer {
     pub(crate) listen: Option<At<SocketAddr>>,
     pub(crate) admin: Option<At<SocketAddr>>,
     pub(crate) hosts: Vec<String>,
-    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) cors: Vec<String>,
     pub(crate) tls: Option<(At<PathBuf>, At<PathBuf>)>,
     pub(crate) memory: Option<u64>,
@@ -48,7 +49,7 @@ impl WrittenServer {
             listen: server.take("listen", listener),
             admin: server.take("admin", listener),
             hosts: each(&mut server, "hosts", "[\"gateway.example.com\"]", host),
-            trusted_proxies: each(&mut server, "trusted_proxies", "[\"10.0.0.0/8\"]", |text| text.parse()),
+            trusted_proxies: each(&mut server, "trusted_proxies", "[\"10.0.0.0/8\"]", network),
             cors: each(&mut server, "cors", "[\"https://app.example.com\"]", origin),
             tls: server.section("tls").and_then(read_tls),
             memory: plain(server.take("memory", bytes(1 << 20..=1 << 50))),
@@ -108,6 +109,11 @@ fn each<T>(
     list.into_iter()
         .filter_map(|one| read_one(one.value).map_err(|told| server.note(&one.spot, told)).ok())
         .collect()
+}
+
+/// Addresses that begin alike.
+fn network(text: &str) -> Result<Cidr, String> {
+    text.parse().map_err(|err| format!("`{text}` {err}"))
 }
 
 /// A host name, or `*`.
