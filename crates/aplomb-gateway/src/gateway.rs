@@ -16,7 +16,7 @@ use crate::admin::{Admin, AdminToken};
 use crate::config::{Config, Mistake, Server};
 use crate::net::{
     Body, ConnInfo, Dial, Drained, HeadLimits, ListenSettings, PoolSettings, Proxies, ProxyError, Refusal,
-    ServerTls, ServerTlsError, Service, Stopper, Trust, TrustedProxies, bind, serve, stopper, work,
+    ServerTls, ServerTlsError, Service, Stopper, Trust, bind, serve, stopper, work,
 };
 use crate::pipeline;
 use crate::setup::{Setup, SetupError};
@@ -81,7 +81,6 @@ impl Gateway {
         let proxies = Arc::new(Proxies::from_env(env)?);
         let dial = Dial { trust: Arc::new(Trust::system()), proxies };
         let pool = PoolSettings { dial, ..PoolSettings::default() };
-        let trusted = Arc::new(TrustedProxies::new(server.trusted_proxies.clone()));
         let workers = server.workers.unwrap_or_else(cores).max(1);
         crate::net::allow_many_files();
         let bound =
@@ -103,7 +102,7 @@ impl Gateway {
             let shared = Arc::clone(&shared);
             let reload = reload.clone();
             move |(listener, admin): (std::net::TcpListener, Option<std::net::TcpListener>)| {
-                let worker = Worker::new(Arc::clone(&shared), pool.clone(), Arc::clone(&trusted));
+                let worker = Worker::new(Arc::clone(&shared), pool.clone());
                 let own = Admin::new(Arc::clone(&shared), reload.clone(), token.clone());
                 let (settings, stop) = (settings.clone(), stopped.clone());
                 async move {
@@ -132,6 +131,11 @@ impl Gateway {
     /// Requests under way now.
     pub fn in_flight(&self) -> u64 {
         self.shared.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// How long an end waits for what is under way, as the configuration says now.
+    pub fn drain(&self) -> Duration {
+        self.shared.setup().config.server.drain
     }
 
     /// Reads the configuration anew and serves it from the next request on.

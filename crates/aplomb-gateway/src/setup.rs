@@ -7,7 +7,7 @@ use aplomb_core::{Catalog, Dialect};
 use http::{HeaderMap, HeaderName, Uri};
 
 use crate::config::{Config, Hop, NoRoute, Route, Upstream};
-use crate::net::{Origin, OriginError, Trust, TrustError};
+use crate::net::{Origin, OriginError, Trust, TrustError, TrustedProxies};
 
 /// A configuration, resolved against dialects and origins; replaced as a whole at a reload.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) credential_params: Vec<&'static str>,
     /// By which header each dialect that has one names a request.
     request_id_headers: Vec<(&'static str, HeaderName)>,
+    /// Whose word about callers' addresses counts.
+    pub(crate) proxies: Arc<TrustedProxies>,
     routes: HashMap<String, Arc<Way>>,
 }
 
@@ -123,6 +125,7 @@ impl Setup {
                 Some((dialect.name.as_str(), header))
             })
             .collect();
+        let proxies = Arc::new(TrustedProxies::new(config.server.trusted_proxies.clone()));
         Ok(Self {
             config,
             catalog,
@@ -130,6 +133,7 @@ impl Setup {
             credential_ways,
             credential_params,
             request_id_headers,
+            proxies,
             routes,
         })
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 
 use crate::id::RequestId;
-use crate::net::{Dial, Pool, PoolSettings, Trust, TrustedProxies, Via};
+use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
 use crate::setup::{Setup, Target};
 
 /// What all threads of a process share.
@@ -88,20 +88,18 @@ struct Share {
     pool: Pool,
     /// Pools of upstreams with certificate authorities of their own.
     trusting: RefCell<HashMap<PathBuf, Pool>>,
-    proxies: Arc<TrustedProxies>,
     random: Cell<u64>,
 }
 
 impl Worker {
     /// A worker of this thread.
-    pub(crate) fn new(shared: Arc<Shared>, settings: PoolSettings, proxies: Arc<TrustedProxies>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, settings: PoolSettings) -> Self {
         let seed = uuid::Uuid::now_v7().as_u64_pair();
         Self(Rc::new(Share {
             shared,
             pool: Pool::new(settings.clone()),
             settings,
             trusting: RefCell::default(),
-            proxies,
             random: Cell::new(seed.0.rotate_left(32) ^ seed.1),
         }))
     }
@@ -128,11 +126,6 @@ impl Worker {
     /// Our mark in `via`.
     pub(crate) fn via(&self) -> &Via {
         &self.0.shared.via
-    }
-
-    /// Whose word about callers' addresses counts.
-    pub(crate) fn proxies(&self) -> Arc<TrustedProxies> {
-        Arc::clone(&self.0.proxies)
     }
 
     /// Sixty-four random bits: for jitter and ids, not for secrets (splitmix64).

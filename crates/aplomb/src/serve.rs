@@ -88,7 +88,6 @@ pub(crate) fn run(args: ServeArgs) -> ExitCode {
     let filter = env("APLOMB_LOG");
     observe::start(config.server.log, filter.as_deref());
     let shown = config.clone();
-    let drain = config.server.drain;
     let args = Arc::new(args);
     let reload: Option<Reload> = args.config.is_some().then(|| {
         let args = Arc::clone(&args);
@@ -104,7 +103,8 @@ pub(crate) fn run(args: ServeArgs) -> ExitCode {
     };
     say::err(&banner::text(&shown, catalog, &gateway));
     until_told(&gateway);
-    let drained = gateway.stop(drain);
+    let grace = gateway.drain();
+    let drained = gateway.stop(grace);
     say::err(&format!(
         "aplomb: stopped; {} connections ended by themselves, {} were cut\n",
         drained.finished, drained.cut

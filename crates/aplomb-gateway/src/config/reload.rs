@@ -29,6 +29,10 @@ fn changed(old: &Server, new: &Server) -> Vec<&'static str> {
         ("[server] listen", old.listen != new.listen),
         ("[server] admin", old.admin != new.admin),
         ("[server] tls", old.tls != new.tls),
+        ("[server] max_url", old.max_url != new.max_url),
+        ("[server] max_headers", old.max_headers != new.max_headers),
+        ("[server] header_timeout", old.header_timeout != new.header_timeout),
+        ("[server] keep_alive", old.keep_alive != new.keep_alive),
         ("[server] workers", old.workers != new.workers),
         ("[server] memory", old.memory != new.memory),
         ("[log] format", old.log.format != new.log.format),
@@ -50,6 +54,7 @@ mod tests {
             drain = "1s"
             max_body = "1MiB"
             cors = ["*"]
+            trusted_proxies = ["10.0.0.0/8"]
             [[upstream]]
             name = "groq"
             dialect = "groq"
@@ -67,6 +72,7 @@ mod tests {
         let running = read(PLAIN).unwrap();
         let new = read(&format!(
             "{PLAIN}[server]\nlisten = \"127.0.0.1:1\"\nadmin = \"127.0.0.1:2\"\nworkers = 2\nmemory = \"64MiB\"\n\
+             max_url = \"1KiB\"\nmax_headers = \"8KiB\"\nheader_timeout = \"1s\"\nkeep_alive = \"1s\"\n\
              tls = {{ cert = \"c.pem\", key = \"k.pem\" }}\n[log]\nformat = \"json\"\nlevel = \"warn\"\n"
         ));
         let told = new.unwrap().may_follow(&running, "f").unwrap_err();
@@ -75,6 +81,10 @@ mod tests {
         f: [server] listen: can't change while running; restart to change it
         f: [server] admin: can't change while running; restart to change it
         f: [server] tls: can't change while running; restart to change it
+        f: [server] max_url: can't change while running; restart to change it
+        f: [server] max_headers: can't change while running; restart to change it
+        f: [server] header_timeout: can't change while running; restart to change it
+        f: [server] keep_alive: can't change while running; restart to change it
         f: [server] workers: can't change while running; restart to change it
         f: [server] memory: can't change while running; restart to change it
         f: [log] format: can't change while running; restart to change it

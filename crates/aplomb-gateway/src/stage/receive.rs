@@ -216,7 +216,7 @@ fn head(
         answer: asked,
         patience,
         accepts_events,
-        proxies: worker.proxies(),
+        proxies: Arc::clone(&setup.proxies),
         from,
         hold: None,
     })

@@ -69,6 +69,22 @@ async fn a_bad_file_changes_nothing_and_says_why() {
 }
 
 #[tokio::test(flavor = "local")]
+async fn a_reload_changes_whose_word_counts_and_how_long_an_end_waits() {
+    let upstream = Upstream::always(json(200, CHOICE)).await;
+    let file = |server| Wishes { server, ..Wishes::default() }.file(&upstream.url());
+    let (rig, text) = reloadable(file(""));
+    let came_from = async || {
+        rig.chat("x-forwarded-for: 203.0.113.9\r\n").await;
+        upstream.heard().last().unwrap().request.says("x-forwarded-for").to_owned()
+    };
+    assert_eq!((came_from().await.as_str(), rig.gateway.drain()), ("127.0.0.1", Duration::from_secs(30)));
+    *text.lock().unwrap() = file("trusted_proxies = [\"127.0.0.1\"]\ndrain = \"3s\"");
+    rig.gateway.reload().unwrap();
+    assert!(came_from().await.starts_with("203.0.113.9"));
+    assert_eq!(rig.gateway.drain(), Duration::from_secs(3));
+}
+
+#[tokio::test(flavor = "local")]
 async fn an_end_waits_for_what_is_under_way() {
     let gate = Gate::default();
     let upstream = Upstream::always([vec![Act::Until(gate.clone())], json(200, CHOICE)].concat()).await;
