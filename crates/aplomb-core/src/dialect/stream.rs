@@ -29,6 +29,7 @@ pub struct StreamReader<'a> {
 /// What was seen of the stream's end.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
+    /// Healthy ones.
     events: u64,
     done: bool,
     finished: bool,
@@ -59,6 +60,16 @@ impl<'a> StreamReader<'a> {
         self.progress.done || self.progress.finished
     }
 
+    /// The terminal event was seen: nothing more is to come.
+    pub fn is_done(&self) -> bool {
+        self.progress.done
+    }
+
+    /// A healthy event came, so that the upstream began to do what it was asked.
+    pub fn has_begun(&self) -> bool {
+        self.progress.events > 0
+    }
+
     /// Takes the next chunk.
     pub fn feed(&mut self, chunk: Bytes, now: SystemTime) -> Seen {
         let (whole, too_long) = match self.splitter.feed(chunk) {
@@ -68,13 +79,17 @@ impl<'a> StreamReader<'a> {
         let mut seen = Seen::default();
         let mut from = 0;
         for part in whole.parts() {
+            let is_event = matches!(part.item, Item::Event(_));
             let verdict = match part.item {
                 Item::Comment(_) => Verdict::Pass,
                 Item::Event(event) => self.judge(event, now),
                 Item::Stray(text) => self.judge_stray(text, now),
             };
             match verdict {
-                Verdict::Pass => continue,
+                Verdict::Pass => {
+                    self.progress.events += u64::from(is_event);
+                    continue;
+                }
                 Verdict::Skip => seen.skipped += 1,
                 Verdict::Tell(failure) => {
                     seen.told = Some(whole.bytes().slice(part.range.clone()));
@@ -133,7 +148,6 @@ impl<'a> StreamReader<'a> {
     }
 
     fn judge(&mut self, event: Event<'_>, now: SystemTime) -> Verdict {
-        self.progress.events += 1;
         let name = event.name();
         let data = event.data().unwrap_or_default();
         let named_error = match self.form {

@@ -126,6 +126,7 @@ pub struct Endpoint {
     pub result: Vec<String>,
     pub stream: Option<String>,
     pub stream_when: Option<StreamWhen>,
+    pub stream_query: Option<String>,
     pub mock: Option<String>,
 }
 
@@ -222,6 +223,7 @@ mod tests {
             result: Vec::new(),
             stream: None,
             stream_when: None,
+            stream_query: None,
             mock: None,
         }
     }

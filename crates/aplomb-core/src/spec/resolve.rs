@@ -289,6 +289,7 @@ fn endpoint(row: WrittenEndpoint) -> Result<Endpoint, String> {
         result: row.result,
         stream: row.stream,
         stream_when,
+        stream_query: row.stream_query,
         mock: row.mock,
     })
 }

@@ -257,6 +257,7 @@ rows! {
         result: Vec<String>,
         stream: Option<String>,
         stream_when: Option<String>,
+        stream_query: Option<String>,
         mock: Option<String>,
     }
     /// A row of `[[stream]]`.
