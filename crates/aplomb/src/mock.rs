@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aplomb_core::{Catalog, Dialect};
 use aplomb_gateway::config::units;
-use aplomb_gateway::mock::{FailRate, Mock, MockHandle, MockSettings, Outage, Rate};
+use aplomb_gateway::mock::{FailRate, Hints, Mock, MockHandle, MockSettings, Outage, Rate};
 use clap::Args;
 use serde_json::json;
 
@@ -61,9 +61,9 @@ pub(crate) struct MockArgs {
     /// Decides every chance, so that a run can be repeated
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Refusals say nothing of waits and limits
-    #[arg(long)]
-    no_hints: bool,
+    /// What answers say of waits and limits: full, retry-after (in whole seconds, alone) or none
+    #[arg(long, value_name = "WHICH", default_value = "full")]
+    hints: Hints,
     /// Print {dialect, url, base_url, log, stats} instead of the banner
     #[arg(long)]
     json: bool,
@@ -114,7 +114,7 @@ impl MockArgs {
         settings.tokens_limit = self.tokens_limit;
         settings.fail = self.fail;
         settings.outage = self.outage;
-        settings.hints = !self.no_hints;
+        settings.hints = self.hints;
         settings
     }
 }

@@ -20,7 +20,7 @@
 mod rate;
 pub use rate::{Rate, RateError};
 mod settings;
-pub use settings::{FailRate, MockSettings, Outage, SettingError};
+pub use settings::{FailRate, Hints, MockSettings, Outage, SettingError};
 mod server;
 pub use server::{Mock, MockHandle};
 mod journal;

@@ -8,13 +8,13 @@ use aplomb_core::sse;
 use aplomb_core::{Kind, Limit};
 use bytes::Bytes;
 
-use super::MockSettings;
 use super::answer::{Answer, Frame, answer};
 use super::asked::Asked;
 use super::refusal::Voice;
 use super::scenario::{Act, Behaviour, Break, Coding, Said, What};
 use super::script::{Opening, Script, Step};
 use super::stream_fault::{Playing, broken_body};
+use super::{Hints, MockSettings};
 
 /// In how many pieces a slow body comes.
 const SLOW_PIECES: u32 = 10;
@@ -149,7 +149,7 @@ impl Stage<'_> {
         if let Some(name) = dialect.request_id_headers.first() {
             headers.push((name.clone(), self.id.to_owned()));
         }
-        if self.settings.hints {
+        if self.settings.hints == Hints::Full {
             headers.extend(limit_headers(dialect, self.limits, self.now));
         }
         headers

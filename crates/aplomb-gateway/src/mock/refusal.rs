@@ -6,6 +6,7 @@ use aplomb_core::dialect::{Rendered, render, render_event};
 use aplomb_core::spec::StreamForm;
 use aplomb_core::{Dialect, Failure, Kind, Limit};
 
+use super::Hints;
 use super::scenario::{Said, What};
 
 /// How long a rate limit asks to wait when nothing else is known.
@@ -18,8 +19,8 @@ pub(super) struct Voice<'a> {
     pub(super) id: &'a str,
     /// The mock's limits as they stand.
     pub(super) limits: &'a [Limit],
-    /// Whether waits are told.
-    pub(super) hints: bool,
+    /// How much is told of waits and limits.
+    pub(super) hints: Hints,
     pub(super) now: SystemTime,
 }
 
@@ -29,6 +30,10 @@ impl Voice<'_> {
         let mut rendered = render(self.dialect, &self.failure(what, said), Some(self.id), self.now);
         if let Some(status) = said.status.or_else(|| wanted(what)) {
             rendered.status = status;
+        }
+        if self.hints == Hints::RetryAfter {
+            // Rendered from the wait too, but not what this API says.
+            rendered.headers.retain(|(name, _)| name != "retry-after-ms");
         }
         rendered
     }
@@ -46,12 +51,15 @@ impl Voice<'_> {
         failure.code.clone_from(&said.code);
         failure.type_.clone_from(&said.type_);
         failure.param.clone_from(&said.param);
-        if !self.hints {
-            return failure;
-        }
-        failure.limits = self.limits.to_vec();
-        if kind == Kind::RateLimit && failure.limits.is_empty() {
-            failure.limits.push(spent());
+        match self.hints {
+            Hints::None => return failure,
+            Hints::RetryAfter => {}
+            Hints::Full => {
+                failure.limits = self.limits.to_vec();
+                if kind == Kind::RateLimit && failure.limits.is_empty() {
+                    failure.limits.push(spent());
+                }
+            }
         }
         let own = (kind == Kind::RateLimit).then_some(RATE_LIMIT_WAIT);
         failure.wait = said.wait.unwrap_or(own);
@@ -95,7 +103,7 @@ fn kind(dialect: &Dialect, what: What) -> Kind {
 mod tests {
     use super::*;
 
-    fn voice(dialect: &str, hints: bool) -> Voice<'static> {
+    fn voice(dialect: &str, hints: Hints) -> Voice<'static> {
         let dialect = aplomb_core::catalog().get(dialect).unwrap();
         Voice { dialect, id: "req_mock_1", limits: &[], hints, now: SystemTime::UNIX_EPOCH }
     }
@@ -107,7 +115,7 @@ mod tests {
     #[test]
     fn every_documented_status_of_every_dialect_can_be_had() {
         for dialect in aplomb_core::catalog().dialects() {
-            let voice = Voice { dialect, ..voice("openai", true) };
+            let voice = Voice { dialect, ..voice("openai", Hints::Full) };
             for status in dialect.statuses.keys().filter(|status| **status >= 400) {
                 let rendered = voice.refuse(What::Status(*status), &Said::default());
                 assert_eq!(rendered.status, *status, "{}", dialect.name);
@@ -118,7 +126,7 @@ mod tests {
     #[test]
     fn every_kind_has_the_dialects_own_status() {
         for dialect in aplomb_core::catalog().dialects() {
-            let voice = Voice { dialect, ..voice("openai", true) };
+            let voice = Voice { dialect, ..voice("openai", Hints::Full) };
             for kind in Kind::ALL {
                 let rendered = voice.refuse(What::Kind(*kind), &Said::default());
                 assert_eq!(rendered.status, dialect.row(*kind).status, "{} {kind}", dialect.name);
@@ -130,13 +138,18 @@ mod tests {
     fn a_rate_limit_says_how_long_to_wait_unless_it_is_told_not_to() {
         let limit = What::Kind(Kind::RateLimit);
         let said = |wait| Said { wait, ..Said::default() };
-        let told = voice("groq", true).refuse(limit, &said(None));
+        let told = voice("groq", Hints::Full).refuse(limit, &said(None));
         assert_eq!(header(&told, "retry-after"), Some("1"));
         assert_eq!(header(&told, "x-ratelimit-remaining-requests"), Some("0"));
-        let told = voice("groq", true).refuse(limit, &said(Some(Some(Duration::from_secs(7)))));
+        let told = voice("groq", Hints::Full).refuse(limit, &said(Some(Some(Duration::from_secs(7)))));
         assert_eq!(header(&told, "retry-after"), Some("7"));
-        assert_eq!(header(&voice("groq", true).refuse(limit, &said(Some(None))), "retry-after"), None);
-        assert_eq!(header(&voice("groq", false).refuse(limit, &said(None)), "retry-after"), None);
+        assert_eq!(header(&voice("groq", Hints::Full).refuse(limit, &said(Some(None))), "retry-after"), None);
+        let told = voice("groq", Hints::RetryAfter).refuse(limit, &said(None));
+        assert_eq!(header(&told, "retry-after"), Some("1"));
+        for name in ["retry-after-ms", "x-ratelimit-remaining-requests"] {
+            assert_eq!(header(&told, name), None, "{name}");
+        }
+        assert_eq!(header(&voice("groq", Hints::None).refuse(limit, &said(None)), "retry-after"), None);
     }
 
     #[test]
@@ -148,7 +161,7 @@ mod tests {
             status: Some(418),
             ..Said::default()
         };
-        let rendered = voice("openai", true).refuse(What::Kind(Kind::InvalidRequest), &said);
+        let rendered = voice("openai", Hints::Full).refuse(What::Kind(Kind::InvalidRequest), &said);
         assert_eq!(rendered.status, 418);
         assert_eq!(header(&rendered, "x-request-id"), Some("req_mock_1"));
         let body: serde_json::Value = serde_json::from_slice(&rendered.body).unwrap();

@@ -34,8 +34,8 @@ pub struct MockSettings {
     pub fail: Vec<FailRate>,
     /// A time in which nothing is answered as it should be.
     pub outage: Option<Outage>,
-    /// Whether refusals say how long to wait; default they do.
-    pub hints: bool,
+    /// What answers say of waits and limits; default all that the API says.
+    pub hints: Hints,
 }
 
 impl MockSettings {
@@ -52,9 +52,21 @@ impl MockSettings {
             tokens_limit: None,
             fail: Vec::new(),
             outage: None,
-            hints: true,
+            hints: Hints::Full,
         }
     }
+}
+
+/// How much an API tells its callers about its limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hints {
+    /// Waits, and the state of every limit, in all the headers that the dialect has for them.
+    #[default]
+    Full,
+    /// Refusals say how long to wait, in the whole seconds of `retry-after`; nothing tells of limits.
+    RetryAfter,
+    /// Nothing.
+    None,
 }
 
 /// A scenario that a share of the requests meets: `503:5%`, `cut:3:2%`.
@@ -87,9 +99,25 @@ pub enum SettingError {
     /// No beginning and end.
     #[error("`{0}` is no outage; write `5s..15s`, or `5s..15s:reset`")]
     Outage(String),
+    /// No amount of hints.
+    #[error("`{0}` says nothing about hints; write `full`, `retry-after` or `none`")]
+    Hints(String),
     /// A scenario that isn't known.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
+}
+
+impl FromStr for Hints {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        match text {
+            "full" => Ok(Self::Full),
+            "retry-after" => Ok(Self::RetryAfter),
+            "none" => Ok(Self::None),
+            other => Err(SettingError::Hints(other.to_owned())),
+        }
+    }
 }
 
 impl FromStr for FailRate {
@@ -133,6 +161,13 @@ mod tests {
             assert!(matches!(text.parse::<FailRate>(), Err(SettingError::Share(_))), "{text}");
         }
         assert!(matches!("rate_limt:5%".parse::<FailRate>(), Err(SettingError::Scenario(_))));
+    }
+
+    #[test]
+    fn hints_are_one_of_three() {
+        assert_eq!("retry-after".parse(), Ok(Hints::RetryAfter));
+        let told = "some".parse::<Hints>().unwrap_err().to_string();
+        assert!(told.contains("`full`, `retry-after` or `none`"), "{told}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aplomb_gateway::mock::{Mock, MockHandle, Rate};
+use aplomb_gateway::mock::{Hints, Mock, MockHandle, Rate};
 
 use super::client::{CHAT, Got, post, settings};
 
@@ -43,12 +43,26 @@ fn tokens_are_limited_apart_and_what_never_fits_is_too_large() {
 fn without_hints_a_refusal_says_nothing_of_waits_and_limits() {
     let mut settings = settings("openai");
     settings.limit = Some(Rate::per_second(1));
-    settings.hints = false;
+    settings.hints = Hints::None;
     let mock = Mock::start(settings).unwrap();
     assert_eq!(ask(&mock, "a").header("x-ratelimit-limit-requests"), None);
     let refused = ask(&mock, "b");
     assert_eq!(refused.status, 429);
     for name in ["retry-after", "retry-after-ms", "x-ratelimit-remaining-requests"] {
+        assert_eq!(refused.header(name), None, "{name}");
+    }
+}
+
+#[test]
+fn with_retry_after_alone_a_refusal_says_its_wait_and_nothing_tells_of_limits() {
+    let mut settings = settings("openai");
+    settings.limit = Some(Rate::per_second(1));
+    settings.hints = Hints::RetryAfter;
+    let mock = Mock::start(settings).unwrap();
+    assert_eq!(ask(&mock, "a").header("x-ratelimit-limit-requests"), None);
+    let refused = ask(&mock, "b");
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+    for name in ["retry-after-ms", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"] {
         assert_eq!(refused.header(name), None, "{name}");
     }
 }

@@ -51,6 +51,7 @@ fn a_mistyped_dialect_rate_or_scenario_is_told_what_was_meant() {
         (["mock", "openai", "--limit", "fast"], "`40/s`"),
         (["mock", "openai", "--fail", "rate_limt:5%"], "did you mean `rate_limit`?"),
         (["mock", "openai", "--outage", "5s"], "`5s..15s`"),
+        (["mock", "openai", "--hints", "some"], "`retry-after`"),
     ] {
         let said = aplomb(Path::new("."), &args);
         assert_eq!(said.status, 2, "{args:?}");

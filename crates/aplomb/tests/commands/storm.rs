@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aplomb_gateway::mock::{FailRate, Mock, MockHandle, MockSettings};
+use aplomb_gateway::mock::{FailRate, Hints, Mock, MockHandle, MockSettings};
 
 use crate::call::folder;
 
@@ -120,7 +120,7 @@ fn mock() -> MockHandle {
     let dialect = aplomb_core::catalog().get("openai").unwrap();
     let mut settings = MockSettings::new(dialect);
     settings.fail = BREAKS.iter().map(|text| text.parse::<FailRate>().unwrap()).collect();
-    settings.hints = false;
+    settings.hints = Hints::None;
     Mock::start(settings).unwrap()
 }
 
