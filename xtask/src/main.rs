@@ -44,7 +44,7 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
-    /// What a request costs beside nginx (`proxy`), or what a failure costs (`core`)
+    /// What a request costs beside nginx (`proxy`), what a failure costs (`core`), what a limited provider yields (`goodput`)
     Bench {
         #[command(subcommand)]
         bench: Bench,
@@ -57,6 +57,9 @@ enum Chore {
     /// Read many slow streams; started by the bench
     #[command(hide = true)]
     BenchStreams(bench::Streams),
+    /// Have many requests wait; started by the bench
+    #[command(hide = true)]
+    BenchWaiting(bench::Waiting),
     /// Serve slow streams; started by the bench
     #[command(hide = true)]
     BenchUpstream {
@@ -71,6 +74,8 @@ enum Bench {
     Proxy(bench::Options),
     /// Decoding and rendering a failure, in nanoseconds
     Core,
+    /// Jobs against a provider with a limit or an outage, direct and through Aplomb; writes `bench/results/`
+    Goodput(bench::GoodputOptions),
 }
 
 fn main() -> ExitCode {
@@ -84,9 +89,11 @@ fn main() -> ExitCode {
         Chore::Sync { check } => sync::run(check),
         Chore::Bench { bench: Bench::Proxy(options) } => bench::proxy(&options),
         Chore::Bench { bench: Bench::Core } => bench::core(),
+        Chore::Bench { bench: Bench::Goodput(options) } => bench::goodput(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::BenchRate(rate) => bench::drive(&rate),
         Chore::BenchStreams(streams) => bench::open(&streams),
+        Chore::BenchWaiting(waiting) => bench::wait(&waiting),
         Chore::BenchUpstream { port } => bench::serve(port),
     };
     report(outcome)

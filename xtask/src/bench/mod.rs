@@ -2,12 +2,16 @@
 //!
 //! `proxy` puts nginx and Aplomb before the same fast upstream and measures them in turns, in one run, on the same cores.
 //! `core` times decoding and rendering alone.
+//! `goodput` does jobs against a provider with a limit or an outage, with the official SDK, direct and through Aplomb.
 
 mod proxy;
 pub(crate) use proxy::{Options, run as proxy};
 
 mod failure;
 pub(crate) use failure::run as core;
+
+mod goodput;
+pub(crate) use goodput::{Options as GoodputOptions, Waiting, run as goodput, wait};
 
 mod place;
 

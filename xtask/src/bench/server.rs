@@ -1,7 +1,7 @@
 //! A server of the bench: started on its processors, ready before it is used, ended with the bench.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -34,6 +34,29 @@ impl Server {
     /// It ends at once, or does not answer in time.
     pub(super) fn start(
         name: &'static str,
+        command: Command,
+        ports: (u16, u16),
+        folder: &Path,
+    ) -> Outcome<Self> {
+        Self::start_until(answers, name, command, ports, folder)
+    }
+
+    /// Starts it and waits until it listens: the first request that it sees is the job's own.
+    ///
+    /// # Errors
+    /// It ends at once, or does not listen in time.
+    pub(super) fn start_unasked(
+        name: &'static str,
+        command: Command,
+        port: u16,
+        folder: &Path,
+    ) -> Outcome<Self> {
+        Self::start_until(listens, name, command, (port, port), folder)
+    }
+
+    fn start_until(
+        ready: fn(SocketAddr) -> bool,
+        name: &'static str,
         mut command: Command,
         ports: (u16, u16),
         folder: &Path,
@@ -51,7 +74,7 @@ impl Server {
         let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut server =
             Self { name, address: at(ports.0), http2: at(ports.1), child, processes: Vec::new() };
-        server.wait().map_err(|why| Trouble::new(format!("`{line}` {why}; see {}", log.display())))?;
+        server.wait(ready).map_err(|why| Trouble::new(format!("`{line}` {why}; see {}", log.display())))?;
         server.processes = meter::family(server.child.id());
         Ok(server)
     }
@@ -61,19 +84,23 @@ impl Server {
         &self.processes
     }
 
-    fn wait(&mut self) -> Result<(), String> {
+    fn wait(&mut self, ready: fn(SocketAddr) -> bool) -> Result<(), String> {
         let started = Instant::now();
         while started.elapsed() < START {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("ended at once ({status})"));
             }
-            if answers(self.address) {
+            if ready(self.address) {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(50));
         }
         Err("does not answer".to_owned())
     }
+}
+
+fn listens(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_ok()
 }
 
 fn answers(address: SocketAddr) -> bool {

@@ -43,6 +43,11 @@ impl Wire {
         self.reader.get_mut().write_all(request.as_bytes())
     }
 
+    /// The socket alone; what was read ahead is gone.
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.reader.into_inner()
+    }
+
     /// Reads a head and gives its status and how the body is delimited.
     pub(super) fn head(&mut self) -> io::Result<(u16, Body)> {
         let status = self.line()?;

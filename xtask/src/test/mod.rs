@@ -6,3 +6,4 @@ pub(crate) use suite::run;
 mod tally;
 
 mod venv;
+pub(crate) use venv::provide as python;

@@ -18,7 +18,7 @@ const PYTHON: Need = Need {
 ///
 /// # Errors
 /// Python or a package can't be had.
-pub(super) fn provide() -> Outcome<PathBuf> {
+pub(crate) fn provide() -> Outcome<PathBuf> {
     let requirements = root().join("python/requirements-test.txt");
     let pinned = fs::read_to_string(&requirements).map_err(|cause| Trouble::file(&requirements, &cause))?;
     let folder = target().join("venv");
