@@ -45,7 +45,10 @@ const AFTER_DROP: f64 = 0.9;
 const AFTER_SLOW: f64 = 0.8;
 
 /// Used up, but for the places that are being filled.
-const FULL: f64 = 0.95;
+const FULL: f64 = 0.9;
+
+/// The first limit is so much above the most in use; less than what `FULL` allows, or nothing would ever be used up.
+const ROOM: f64 = 1.05;
 
 /// So many overloaded rounds in a row prove it. One may be the moment at which the times changed, two a crowd of calls
 /// that came by chance.
@@ -198,7 +201,7 @@ impl Adaptive {
             None if self.proof >= PROOF => {
                 self.proof = 0;
                 self.trend = Trend::default();
-                self.set(f64::from(most) / FULL);
+                self.set(f64::from(most) * ROOM);
             }
             Some(limit) if pinned && self.proof >= PROOF => {
                 self.set(limit * (TOLERANCE / slower).max(AFTER_SLOW));

@@ -128,7 +128,7 @@ fn without_evidence_there_is_no_limit() {
 
 #[test]
 fn before_an_upstream_that_queues_the_limit_settles_near_what_it_can_serve() {
-    for (servers, mean) in [(8, 200), (20, 100), (50, 400)] {
+    for (servers, mean) in [(8, 200), (20, 100), (50, 400), (100, 100)] {
         for state in 0..2 {
             let mut world = World::new(servers, Duration::from_millis(mean), state);
             world.run(Load::Callers(servers as u32 / 2), secs(40));
