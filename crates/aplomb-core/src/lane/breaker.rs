@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 /// No fewer failures in a row open it: four may be one dropped connection that carried four calls.
-const SHORTEST_STREAK: u32 = 5;
+const SHORTEST_STREAK: u32 = 3;
 
 /// No more are needed, however often calls fail here: at 63 % it is chance in one case of ten thousand.
 const LONGEST_STREAK: u32 = 20;
@@ -16,19 +16,25 @@ const LONGEST_STREAK: u32 = 20;
 /// A streak that chance would bring less often than this is none of chance's.
 const CHANCE: f64 = 1e-4;
 
+/// How often calls fail where nothing is known yet, and at least.
+const LEAST_RATE: f64 = 0.02;
+
+/// Answers to calls that began before the streak say how the upstream was, not how it is; so many are waited for.
+const MOST_EARLIER: u32 = 64;
+
 /// Over how many calls the usual failure rate is taken.
 const MEMORY: u32 = 64;
 
 /// No gap between two probes is shorter; with its jitter it never is less than 0.7 s.
 ///
 /// An outage of 10 s at 20 calls a second then costs at most 20 calls, those that found it out included.
-const SHORTEST_GAP: Duration = Duration::from_millis(780);
+const SHORTEST_GAP: Duration = Duration::from_millis(720);
 
 /// No gap is longer; with its jitter it never is more than 10 s, and a call in so long is no load for anybody.
-const LONGEST_GAP: Duration = Duration::from_secs(9);
+const LONGEST_GAP: Duration = Duration::from_millis(9_700);
 
 /// The gap is this part of the outage's age, so that finding out late lengthens no outage by more than a tenth.
-const GAP_OF_AGE: u32 = 10;
+const GAP_OF_AGE: u32 = 14;
 
 /// No `Retry-After` keeps probes away for longer. It is often a guess, and wrong on the long side.
 const LONGEST_HINT: Duration = Duration::from_secs(120);
@@ -72,6 +78,10 @@ pub struct Breaker {
     streak: u32,
     /// When the streak's first failure and its last one were told; in an outage, the probes' failures too.
     first_failure: Duration,
+    /// When the first call of the streak began.
+    first_began: Duration,
+    /// Answers during the streak to calls that began before it.
+    earlier: u32,
     last_failure: Duration,
     /// No probe before, since the upstream said so.
     hinted: Duration,
@@ -119,7 +129,7 @@ impl Breaker {
         self.hinted = self.hinted.max(hinted);
         match &mut self.outage {
             None if began < self.closed => {}
-            None => self.extend_streak(now, random),
+            None => self.extend_streak(now, began, random),
             Some(outage) if probe && outage.probe.is_some_and(|latest| latest <= began) => {
                 self.last_failure = now;
                 self.plan_probe(now, random);
@@ -131,6 +141,9 @@ impl Breaker {
     /// Tells of the first byte of an answer that is no hard failure.
     pub fn answered(&mut self, now: Duration, began: Duration, probe: bool) {
         match self.outage {
+            None if self.streak > 0 && began < self.first_began && self.earlier < MOST_EARLIER => {
+                self.earlier += 1
+            }
             None => self.end_streak(),
             Some(outage)
                 if began > self.last_failure || (probe && outage.probe.is_some_and(|at| at <= began)) =>
@@ -174,17 +187,24 @@ impl Breaker {
         self.outage.map(|_| self.first_failure)
     }
 
-    fn extend_streak(&mut self, now: Duration, random: f64) {
+    fn extend_streak(&mut self, now: Duration, began: Duration, random: f64) {
         if self.streak == 0 {
-            self.first_failure = now;
+            (self.first_failure, self.first_began, self.earlier) = (now, began, 0);
         }
         self.streak += 1;
         self.last_failure = now;
-        if self.streak >= SHORTEST_STREAK
-            && (self.streak >= LONGEST_STREAK || self.rate.powf(f64::from(self.streak)) < CHANCE)
-        {
+        if self.streak >= SHORTEST_STREAK && (self.streak >= LONGEST_STREAK || self.chance() < CHANCE) {
             self.plan_probe(now, random);
         }
+    }
+
+    /// How likely chance is to bring so many failures: among the calls that ended since the first of them, any (n over f)
+    /// ways of choosing those that fail, each of the usual rate to the power of f.
+    fn chance(&self) -> f64 {
+        let failures = f64::from(self.streak);
+        let ways = (0..self.streak)
+            .fold(1.0, |ways, k| ways * f64::from(self.streak + self.earlier - k) / f64::from(k + 1));
+        ways * self.rate.max(LEAST_RATE).powf(failures)
     }
 
     /// Now the failures of the streak are known to be chance, and belong to the usual rate.
@@ -208,7 +228,7 @@ impl Breaker {
     fn plan_probe(&mut self, now: Duration, random: f64) {
         let age = now.saturating_sub(self.first_failure);
         let gap = (age / GAP_OF_AGE).clamp(SHORTEST_GAP, LONGEST_GAP);
-        let jitter = if random.is_nan() { 1.0 } else { 0.9 + 0.2 * random.clamp(0.0, 1.0) };
+        let jitter = if random.is_nan() { 1.0 } else { 0.975 + 0.05 * random.clamp(0.0, 1.0) };
         let next = now.saturating_add(gap.mul_f64(jitter)).max(self.hinted);
         self.outage = Some(Outage { next, probe: None });
     }

@@ -5,6 +5,23 @@
 //! Chance is an argument too, a number from `[0, 1)`.
 //! All of them have a fixed size and cost the same however much they have seen.
 
+mod cost;
+pub use cost::{Cost, Unit};
+
+mod bucket;
+pub use bucket::Bucket;
+
+mod pacer;
+pub use pacer::{LimitState, Pacer, Quota, Ready, Taken};
+
+mod told;
+
+mod probe;
+pub use probe::Probe;
+
+mod queue;
+pub use queue::{BATCH_SHARE, Entry, Priority, Queue};
+
 mod budget;
 pub use budget::Budget;
 
@@ -23,7 +40,14 @@ pub use hedge::Hedge;
 mod choice;
 pub use choice::{Candidate, choose, rest_until};
 
+mod lane;
+pub use lane::{Asked, Call, Counts, Heard, Lane, LaneState, Pass, Polled, Refusal, Settings};
+
 #[cfg(test)]
 mod breaker_tests;
+
 #[cfg(test)]
 mod concurrency_tests;
+
+#[cfg(test)]
+mod world_tests;

@@ -55,10 +55,10 @@ impl Gateway {
 
 async fn relay(pool: Pool, origin: Origin, request: Request<Incoming>) -> Response<Body> {
     let mut request = request.map(Body::caller);
-    strip_request(request.headers_mut());
+    strip_request(request.headers_mut(), |_| false);
     match pool.send(&origin, request, PATIENCE).await {
         Ok(mut answer) => {
-            strip_answer(answer.headers_mut());
+            strip_answer(answer.headers_mut(), |_| false);
             answer.map(Body::from)
         }
         Err(error) => text(StatusCode::BAD_GATEWAY, error.to_string()),

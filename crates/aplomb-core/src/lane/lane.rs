@@ -1,0 +1,613 @@
+//! A lane: everything that decides when a call to one upstream quota may start, put together.
+//!
+//! A call asks; it goes, waits or is refused at once. Whoever drives the lane polls it when time has passed or something
+//! happened, and tells it what was heard of each call. Waiting is not an attempt.
+
+use std::time::Duration;
+
+use super::bucket::NEVER;
+use super::pacer::{LimitState, Pacer, Quota, Ready, Taken};
+use super::queue::{Entry, Priority, Queue};
+use super::{Adaptive, Admit, Breaker, Budget, Cost, Hedge, Probe, State, Throttle};
+use crate::failure::Limit;
+
+/// A hint is trusted for so long; a longer pause is probed from then on, because hints are often guesses.
+const LONGEST_TRUST: Duration = Duration::from_secs(120);
+
+/// Between two probes of a long pause.
+const PAUSE_PROBE: Duration = Duration::from_secs(10);
+
+/// While calls fail, nobody's last attempt is spent sooner than this after a failure: others find out what is the matter.
+const LAST_CHANCE: Duration = Duration::from_millis(700);
+
+/// What a lane is told once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Limits of this lane alone.
+    pub quotas: Vec<Quota>,
+    /// How many calls may wait.
+    pub size: usize,
+}
+
+/// A call that wants to start.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// Its place in the order of arrival, if it was here before.
+    pub number: Option<u64>,
+    /// Whose it is.
+    pub caller: u64,
+    /// Its class.
+    pub priority: Priority,
+    /// What it will take, as far as can be said.
+    pub cost: Cost,
+    /// When it is too late to start.
+    pub deadline: Duration,
+    /// How often it was sent to this upstream already.
+    pub sends: u32,
+    /// It can't be sent once more after this.
+    pub last: bool,
+}
+
+/// What a call is told.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// It starts now.
+    Go(Pass),
+    /// It waits for its turn: the driver will hear of it by [`Lane::poll`].
+    Wait(Entry),
+    /// It can't start in time.
+    Refuse(Refusal),
+}
+
+/// Why a call isn't even queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The queue is full, rather than the wait too long.
+    pub full: bool,
+    /// How long until a call like it could start, as far as is known.
+    pub wait: Duration,
+}
+
+/// What the driver is told.
+#[derive(Clone, Debug)]
+pub enum Polled {
+    /// This one starts now.
+    Go(Entry, Pass),
+    /// This one's time is over.
+    Expired(Entry),
+    /// Nothing before this moment.
+    Later(Duration),
+    /// Nothing before one of those under way ends.
+    Full,
+    /// Nobody waits.
+    Idle,
+}
+
+/// A call under way. It must be given back by [`Lane::end`].
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// Its place in the order of arrival.
+    pub number: u64,
+    /// When it started.
+    pub began: Duration,
+    /// What it reserved.
+    pub cost: Cost,
+    call: u64,
+    taken: Taken,
+    shared: Option<Taken>,
+    /// It tries whether a broken lane works again.
+    pub trial: bool,
+    retry: Option<Retried>,
+    heard: Option<Heard>,
+}
+
+/// A retry that the budget paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Retried {
+    throttled: bool,
+}
+
+/// What came of a call, as far as a lane cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// An answer, also one that says that the request is wrong: the upstream works.
+    Answer,
+    /// Refused, because there were too many (429).
+    Limited {
+        /// How long to wait.
+        hint: Option<Duration>,
+    },
+    /// Refused, because the upstream has too much to do (529, 503).
+    Overloaded {
+        /// How long to wait.
+        hint: Option<Duration>,
+    },
+    /// A hard failure: no connection, a reset, silence, a 5xx.
+    Failed {
+        /// How long to wait.
+        hint: Option<Duration>,
+    },
+}
+
+/// One queue towards one upstream quota.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    settings: Settings,
+    pacer: Pacer,
+    probe: Probe,
+    queue: Queue,
+    breaker: Breaker,
+    throttle: Throttle,
+    adaptive: Adaptive,
+    hedge: Hedge,
+    budget: Budget,
+    numbers: u64,
+    pause: Option<Pause>,
+    /// A call that throttling held back holds the next one back for this long.
+    gate: Duration,
+    last_start: Duration,
+    interval: f64,
+    /// When a call last failed hard, if none was answered since.
+    failing: Option<Duration>,
+    /// When a call was last refused for a limit that nobody told of.
+    refused: Option<Duration>,
+    last_hint: Option<(Duration, Duration)>,
+    used: Duration,
+    counts: Counts,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    since: Duration,
+    until: Duration,
+    /// When it may be probed next, if it is long.
+    probe: Duration,
+}
+
+/// How often what happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls sent.
+    pub sent: u64,
+    /// Calls refused by the upstream for a limit.
+    pub limited: u64,
+    /// Hard failures.
+    pub failed: u64,
+    /// Calls that had to wait.
+    pub waited: u64,
+    /// Calls that were refused without being sent.
+    pub refused: u64,
+}
+
+impl Lane {
+    /// A lane about which nothing is known yet.
+    pub fn new(settings: Settings, now: Duration) -> Self {
+        Self {
+            pacer: Pacer::new(&settings.quotas, None, now),
+            settings,
+            probe: Probe::new(now),
+            queue: Queue::new(),
+            breaker: Breaker::new(),
+            throttle: Throttle::new(),
+            adaptive: Adaptive::new(),
+            hedge: Hedge::new(),
+            budget: Budget::new(),
+            numbers: 0,
+            pause: None,
+            gate: Duration::ZERO,
+            last_start: now,
+            interval: 0.0,
+            failing: None,
+            refused: None,
+            last_hint: None,
+            used: now,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes over changed settings; everything that was learned stays.
+    pub fn configure(&mut self, settings: Settings, now: Duration) {
+        if self.settings != settings {
+            self.pacer.configure(&settings.quotas, None, now);
+            self.settings = settings;
+        }
+    }
+
+    /// A call wants to start. `shared` are the limits of the credential over all its lanes.
+    pub fn ask(&mut self, now: Duration, call: &Call, shared: Option<&mut Pacer>, random: f64) -> Asked {
+        self.used = self.used.max(now);
+        let number = call.number.unwrap_or_else(|| {
+            self.numbers += 1;
+            self.numbers
+        });
+        let entry = Entry {
+            number,
+            caller: call.caller,
+            priority: call.priority,
+            cost: call.cost,
+            weight: self.weight(call.cost),
+            deadline: call.deadline,
+            sends: call.sends,
+            last: call.last,
+        };
+        self.pass_time(now);
+        if self.queue.is_empty() && self.ready(now, &entry, shared.as_deref(), random) == Ready::Now {
+            if let Some(pass) = self.start(now, &entry, shared) {
+                return Asked::Go(pass);
+            }
+        }
+        let wait = self.expected(now, call.caller, call.priority);
+        let full = call.number.is_none() && self.queue.len() >= self.settings.size;
+        if full || now.saturating_add(wait) > call.deadline {
+            self.counts.refused += 1;
+            return Asked::Refuse(Refusal { full, wait });
+        }
+        self.counts.waited += u64::from(call.number.is_none());
+        self.queue.push(entry);
+        self.pass_time(now);
+        Asked::Wait(entry)
+    }
+
+    /// Whose turn it is, if it is anybody's.
+    pub fn poll(&mut self, now: Duration, shared: Option<&mut Pacer>, random: f64) -> Polled {
+        self.pass_time(now);
+        let trial = self.breaker.state() != State::Closed || self.failing.is_some() || self.probe.is_alone();
+        let troubled = self.calm_at().is_some_and(|calm| now < calm);
+        let next = match self.queue.next() {
+            Some(entry) if trial || (troubled && entry.is_last_chance()) => self.queue.least_sent(),
+            next => next,
+        };
+        let Some(entry) = next else { return Polled::Idle };
+        if entry.deadline <= now {
+            self.remove(&entry);
+            return Polled::Expired(entry);
+        }
+        match self.ready(now, &entry, shared.as_deref(), random) {
+            Ready::Now => {}
+            Ready::At(when) => return Polled::Later(when),
+            Ready::Full => return Polled::Full,
+        }
+        match self.start(now, &entry, shared) {
+            Some(pass) => {
+                if self.queue.next() == Some(entry) {
+                    self.queue.take();
+                } else {
+                    self.queue.remove(&entry);
+                }
+                self.pass_time(now);
+                Polled::Go(entry, pass)
+            }
+            None => match self.breaker.next_probe() {
+                Some(when) if when > now => Polled::Later(when),
+                _ => Polled::Full,
+            },
+        }
+    }
+
+    /// Nobody waits for this call any more. Whether it was still waiting.
+    pub fn remove(&mut self, entry: &Entry) -> bool {
+        self.queue.remove(entry)
+    }
+
+    /// What an answer tells of limits.
+    pub fn tell(&mut self, pass: &Pass, limits: &[Limit], now: Duration) {
+        self.pacer.tell(limits, &pass.taken, now);
+    }
+
+    /// The first that is heard of a call: its head, or that there will be none.
+    pub fn hear(&mut self, pass: &mut Pass, heard: Heard, now: Duration, random: f64) {
+        self.used = self.used.max(now);
+        pass.heard = Some(heard);
+        let took = now.saturating_sub(pass.began);
+        let in_flight = self.pacer.in_flight();
+        match heard {
+            Heard::Answer => {
+                // What began before the failure says nothing about what is the matter now.
+                self.failing = self.failing.filter(|failed| pass.began < *failed);
+                self.breaker.answered(now, pass.began, pass.trial);
+                if pass.trial && self.breaker.state() == State::Closed {
+                    // What failed in the outage says nothing about what is accepted now.
+                    self.throttle.forget();
+                }
+                self.probe.accepted(pass.call, now);
+                self.throttle.accepted(now);
+                self.adaptive.first_byte(now, took, in_flight);
+                self.hedge.first_byte(took);
+                match pass.retry {
+                    Some(retried) => self.budget.refund(retried.throttled),
+                    None => self.budget.earn(),
+                }
+            }
+            Heard::Limited { hint } => {
+                self.counts.limited += 1;
+                self.throttle.accepted(now);
+                self.breaker.released(pass.began, pass.trial);
+                if !self.pacer.is_spent(now) {
+                    // No known limit explains it: there is one that isn't told, or others use this quota too.
+                    self.refused = Some(now);
+                    self.probe.refused(pass.call, pass.began, now, hint, random);
+                }
+                self.hold(hint, now);
+            }
+            Heard::Overloaded { hint } => {
+                self.adaptive.dropped(now, in_flight);
+                match hint {
+                    Some(_) => {
+                        self.breaker.released(pass.began, pass.trial);
+                        self.hold(hint, now);
+                    }
+                    None => self.break_by(pass, None, now, random),
+                }
+            }
+            Heard::Failed { hint } => self.break_by(pass, hint, now, random),
+        }
+    }
+
+    /// A call is over: its answer was delivered or given up. `actual` is what it took, where that is known.
+    pub fn end(&mut self, pass: &Pass, actual: Option<Cost>, shared: Option<&mut Pacer>, now: Duration) {
+        let nothing = matches!(pass.heard, Some(Heard::Limited { .. } | Heard::Overloaded { .. }));
+        if pass.heard.is_none() {
+            self.breaker.released(pass.began, pass.trial);
+        }
+        let close = |pacer: &mut Pacer, taken: &Taken| {
+            if nothing { pacer.refund(taken, now) } else { pacer.settle(taken, actual, now) }
+        };
+        close(&mut self.pacer, &pass.taken);
+        if let (Some(pacer), Some(taken)) = (shared, &pass.shared) {
+            close(pacer, taken);
+        }
+    }
+
+    /// Whether one more retry can be paid for; if so it is.
+    pub fn spend(&mut self, throttled: bool) -> bool {
+        self.budget.spend(throttled)
+    }
+
+    /// Gives back what a retry cost that another budget refused.
+    pub fn unspend(&mut self, throttled: bool) {
+        self.budget.refund(throttled);
+    }
+
+    /// How long a new call of this caller would have to wait, as far as is known.
+    pub fn expected(&self, now: Duration, caller: u64, priority: Priority) -> Duration {
+        let pause = self.pause.map_or(now, |pause| pause.next(now));
+        let broken = self.breaker.next_probe().unwrap_or(now);
+        let free = pause.max(broken).max(now);
+        let known = self.pacer.calls_per_second().into_iter().chain(self.probe.per_second()).reduce(f64::min);
+        let turns = match known {
+            #[expect(clippy::cast_precision_loss, reason = "no queue has 2^53 calls")]
+            Some(rate) if rate > 0.0 && !self.queue.is_empty() => {
+                Duration::try_from_secs_f64((self.queue.ahead(caller, priority) as f64 + 1.0) / rate)
+            }
+            _ => Ok(Duration::ZERO),
+        };
+        free.saturating_sub(now).saturating_add(turns.unwrap_or(NEVER))
+    }
+
+    /// When a second call may be made beside one that hasn't been heard of, if hedging has an opinion yet.
+    pub fn hedge_after(&self) -> Option<Duration> {
+        let calm = self.pause.is_none() && self.breaker.state() == State::Closed && self.queue.is_empty();
+        self.hedge.delay().filter(|_| calm)
+    }
+
+    /// Whether a second call may be made now; if so it is counted.
+    pub fn may_hedge(&mut self, now: Duration) -> bool {
+        self.throttle.probability(now) <= 0.0 && self.hedge.may_hedge()
+    }
+
+    /// Until when others are to be preferred to this lane.
+    pub fn rests_until(&self) -> Option<Duration> {
+        let broken = self.breaker.since().map(|_| NEVER);
+        self.pause.map(|pause| pause.until).into_iter().chain(broken).max()
+    }
+
+    /// Calls under way.
+    pub fn in_flight(&self) -> u32 {
+        self.pacer.in_flight()
+    }
+
+    /// Calls that wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Since when it could be forgotten: nothing is under way, waits, or is known that a new lane would not find out.
+    pub fn idle_since(&self, now: Duration) -> Option<Duration> {
+        let busy = !self.queue.is_empty()
+            || self.pacer.in_flight() > 0
+            || self.pause.is_some_and(|pause| pause.until > now)
+            || self.breaker.state() != State::Closed;
+        (!busy).then_some(self.used)
+    }
+
+    /// The lane as it stands, for people.
+    pub fn state(&mut self, now: Duration) -> LaneState {
+        LaneState {
+            breaker: self.breaker.state(),
+            broken_for: self.breaker.since().map(|since| now.saturating_sub(since)),
+            paused_for: self
+                .pause
+                .map(|pause| pause.until.saturating_sub(now))
+                .filter(|left| !left.is_zero()),
+            in_flight: self.pacer.in_flight(),
+            waiting: self.queue.len(),
+            callers: self.queue.callers(),
+            limits: self.pacer.limits(now),
+            window: self.probe.window(),
+            calls_per_second: self.probe.per_second(),
+            ceiling: self.probe.ceiling(),
+            concurrency: self.adaptive.limit(),
+            throttled: self.throttle.probability(now),
+            budget: self.budget.level(),
+            last_hint: self.last_hint.map(|(at, hint)| (now.saturating_sub(at), hint)),
+            counts: self.counts,
+        }
+    }
+
+    fn ready(&mut self, now: Duration, entry: &Entry, shared: Option<&Pacer>, random: f64) -> Ready {
+        if let Some(pause) = self.pause {
+            if pause.next(now) > now {
+                return Ready::At(pause.next(now));
+            }
+        }
+        if now < self.gate {
+            return Ready::At(self.gate);
+        }
+        if let Some(calm) = self.calm_at().filter(|calm| entry.is_last_chance() && now < *calm) {
+            return Ready::At(calm);
+        }
+        let in_flight = self.pacer.in_flight();
+        let mut ready = self.pacer.ready(entry.cost, now);
+        if let Some(shared) = shared {
+            ready = ready.and(shared.ready(entry.cost, now));
+        }
+        let known = self.pacer.knows_requests() || shared.is_some_and(Pacer::knows_requests);
+        if !known || self.probe.ceiling().is_some() {
+            ready = ready.and(self.probe.ready(now, in_flight));
+        }
+        if self.adaptive.limit().is_some_and(|most| in_flight >= most) {
+            ready = ready.and(Ready::Full);
+        }
+        if ready != Ready::Now || self.breaker.state() != State::Closed {
+            return ready;
+        }
+        // Counted before it is sent, and also if it isn't: the share of what is wanted counts.
+        self.throttle.sent(now);
+        if self.throttle.rejects(now, random) {
+            self.gate = now + Duration::from_secs_f64(self.interval.clamp(0.001, 1.0));
+            return Ready::At(self.gate);
+        }
+        ready
+    }
+
+    /// Starts a call that is ready, unless the breaker has it wait.
+    fn start(&mut self, now: Duration, entry: &Entry, shared: Option<&mut Pacer>) -> Option<Pass> {
+        let trial = match self.breaker.admit(now) {
+            Admit::Pass => false,
+            Admit::Probe => true,
+            Admit::NotBefore(_) | Admit::Busy => return None,
+        };
+        if let Some(pause) = &mut self.pause {
+            pause.probed(now);
+            if now >= pause.until {
+                self.pause = None;
+            }
+        }
+        let passed = now.saturating_sub(self.last_start).as_secs_f64().min(10.0);
+        self.interval = self.interval * 0.9 + passed * 0.1;
+        self.last_start = now;
+        self.hedge.call();
+        self.counts.sent += 1;
+        let call = self.probe.sent(now);
+        let taken = self.pacer.take(entry.cost, now);
+        let shared = shared.map(|pacer| pacer.take(entry.cost, now));
+        Some(Pass {
+            number: entry.number,
+            began: now,
+            cost: entry.cost,
+            call,
+            taken,
+            shared,
+            trial,
+            retry: None,
+            heard: None,
+        })
+    }
+
+    /// A hard failure.
+    fn break_by(&mut self, pass: &Pass, hint: Option<Duration>, now: Duration, random: f64) {
+        self.counts.failed += 1;
+        self.failing = Some(now);
+        self.note(hint, now);
+        self.breaker.failed(now, pass.began, pass.trial, hint, random);
+    }
+
+    /// Stops the lane for as long as a hint says; the longer of two pauses stands.
+    fn hold(&mut self, hint: Option<Duration>, now: Duration) {
+        self.note(hint, now);
+        let Some(hint) = hint.filter(|hint| !hint.is_zero()) else { return };
+        let until = now.saturating_add(hint);
+        if self.pause.is_none_or(|pause| pause.until < until) {
+            let since = now;
+            self.pause = Some(Pause { since, until, probe: since + LONGEST_TRUST });
+        }
+    }
+
+    /// When nobody's last attempt is at stake any more: a while after the last trouble.
+    fn calm_at(&self) -> Option<Duration> {
+        let last = self.failing.into_iter().chain(self.refused).max()?;
+        Some(last.saturating_add(LAST_CHANCE))
+    }
+
+    fn note(&mut self, hint: Option<Duration>, now: Duration) {
+        if let Some(hint) = hint {
+            self.last_hint = Some((now, hint));
+        }
+    }
+
+    fn pass_time(&mut self, now: Duration) {
+        let paused = self.pause.is_some_and(|pause| pause.next(now) > now);
+        self.probe.pass(now, !self.queue.is_empty(), paused);
+    }
+
+    /// Calls are weighed by their tokens where tokens are what is short.
+    fn weight(&self, cost: Cost) -> f64 {
+        if self.pacer.counts_tokens() { cost.of(super::Unit::Tokens).max(1.0) } else { 1.0 }
+    }
+}
+
+impl Pass {
+    /// Marks it as a retry that the budget paid for.
+    pub fn retried(&mut self, throttled: bool) {
+        self.retry = Some(Retried { throttled });
+    }
+}
+
+impl Pause {
+    /// The next moment at which a call may start.
+    fn next(&self, now: Duration) -> Duration {
+        if now >= self.until { now } else { self.until.min(self.probe) }
+    }
+
+    fn probed(&mut self, now: Duration) {
+        if now < self.until {
+            let age = now.saturating_sub(self.since);
+            self.probe = now + (age / 10).max(PAUSE_PROBE);
+        }
+    }
+}
+
+/// A lane as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LaneState {
+    /// Whether requests flow.
+    pub breaker: State,
+    /// How long it has been broken.
+    pub broken_for: Option<Duration>,
+    /// How much longer the upstream asked to wait.
+    pub paused_for: Option<Duration>,
+    /// Calls under way.
+    pub in_flight: u32,
+    /// Calls that wait.
+    pub waiting: usize,
+    /// Whose they are: how many callers.
+    pub callers: usize,
+    /// Limits that are known.
+    pub limits: Vec<LimitState>,
+    /// Calls under way that slow start allows; absent once something was refused.
+    pub window: Option<f64>,
+    /// Calls a second that it paces at, where the limit had to be found.
+    pub calls_per_second: Option<f64>,
+    /// What the upstream was last found to give.
+    pub ceiling: Option<f64>,
+    /// Calls under way that the guard against overload allows.
+    pub concurrency: Option<u32>,
+    /// The share of calls that throttling holds back.
+    pub throttled: f64,
+    /// What is left for retries.
+    pub budget: u32,
+    /// How long ago the upstream last asked for patience, and for how much.
+    pub last_hint: Option<(Duration, Duration)>,
+    /// How often what happened.
+    pub counts: Counts,
+}
