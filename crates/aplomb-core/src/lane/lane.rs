@@ -310,7 +310,6 @@ impl Lane {
                     self.throttle.forget();
                 }
                 self.probe.accepted(pass.call, now);
-                self.throttle.accepted(now);
                 self.adaptive.first_byte(now, took, in_flight);
                 self.hedge.first_byte(took);
                 match pass.retry {
@@ -320,7 +319,6 @@ impl Lane {
             }
             Heard::Limited { hint } => {
                 self.counts.limited += 1;
-                self.throttle.accepted(now);
                 self.breaker.released(pass.began, pass.trial);
                 if !self.pacer.is_spent(now) {
                     // No known limit explains it: there is one that isn't told, or others use this quota too.
@@ -496,6 +494,7 @@ impl Lane {
         let passed = now.saturating_sub(self.last_start).as_secs_f64().min(10.0);
         self.interval = self.interval * 0.9 + passed * 0.1;
         self.last_start = now;
+        self.throttle.accepted(now);
         self.hedge.call();
         self.counts.sent += 1;
         let call = self.probe.sent(now);
@@ -517,6 +516,7 @@ impl Lane {
     /// A hard failure.
     fn break_by(&mut self, pass: &Pass, hint: Option<Duration>, now: Duration, random: f64) {
         self.counts.failed += 1;
+        self.throttle.denied(now);
         self.failing = Some(now);
         self.note(hint, now);
         self.breaker.failed(now, pass.began, pass.trial, hint, random);

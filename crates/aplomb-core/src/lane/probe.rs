@@ -269,7 +269,10 @@ impl Probe {
                 let early = now.saturating_sub(self.resumed) < 2 * ONE_DECREASE;
                 pace.saved(early);
                 let share = if pressed { self.clock.paused / time } else { 1.0 };
-                let found = pace.found(through / time.max(1e-3), share);
+                let measured = through / time.max(1e-3);
+                // Where as many were refused as let through, nothing flowed over unused.
+                let flooded = self.refused >= 5 && 2 * self.refused >= call.saturating_sub(self.empty.sent);
+                let found = if flooded { measured } else { pace.found(measured, share) };
                 pace.settle(found, pause, now);
             }
         }

@@ -58,11 +58,23 @@ impl Throttle {
         self.window.requests = self.window.requests.saturating_add(1);
     }
 
-    /// Counts a request that the upstream accepted, when its answer begins.
+    /// Counts a request that is sent.
+    ///
+    /// It counts as accepted until the contrary is [told](Self::denied): a model may think for minutes, and what is under
+    /// way is no failure.
     pub fn accepted(&mut self, now: Duration) {
         let slot = self.slot(now);
         slot.accepts = slot.accepts.saturating_add(1);
         self.window.accepts = self.window.accepts.saturating_add(1);
+    }
+
+    /// A request that was sent failed.
+    pub fn denied(&mut self, now: Duration) {
+        let slot = self.slot(now);
+        let before = slot.accepts;
+        slot.accepts = before.saturating_sub(1);
+        // One that was sent in an older slot is taken from the newest that has any, or not at all.
+        self.window.accepts = self.window.accepts.saturating_sub(before.min(1));
     }
 
     /// The probability with which a request is rejected now, from 0 to 0.9.
