@@ -5,13 +5,14 @@ use std::time::SystemTime;
 use aplomb_core::dialect;
 use aplomb_core::policy::Sent;
 use aplomb_core::spec::{Endpoint, NativeErrors};
-use aplomb_core::{Advice, Dialect, Evidence, Failure as CoreFailure, Fault, Headers, Kind, decode};
+use aplomb_core::{Advice, Dialect, Evidence, Failure as CoreFailure, Fault, Headers, Kind, Limit, decode};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header};
 
 use crate::collect::{self, Collected};
 use crate::forward;
 use crate::guard::{self, Opened};
+use crate::lanes::Permit;
 use crate::net::{Body, Patience, SendError, Stage, UpstreamBody};
 use crate::problem::Original;
 use crate::reply::Reply;
@@ -48,18 +49,32 @@ pub(crate) struct Failure {
 /// Sends the request to a target, and judges the answer.
 pub(crate) async fn run(
     worker: &Worker,
-    plan: &mut Plan,
+    plan: &Plan,
     target: &Target,
-    endpoint: Option<&'static Endpoint>,
+    body: Body,
+    permit: &mut Permit,
 ) -> Outcome {
     let timeouts = &target.upstream.timeouts;
     let headers = if plan.wants_stream { timeouts.first_event } else { timeouts.headers };
-    let request = forward::request(plan, target);
+    let endpoint = plan.endpoint(target);
+    let request = forward::request(plan, target, body);
     let patience = Patience { connect: timeouts.connect, headers };
     match worker.pool(target).send(&target.origin, request, patience).await {
-        Ok(answer) => judge(worker, plan, target, endpoint, answer).await,
+        Ok(answer) => {
+            permit.head(limits(target, answer.headers()));
+            judge(worker, plan, target, endpoint, answer).await
+        }
         Err(error) => Outcome::Failed(Box::new(unsent(&error, plan))),
     }
+}
+
+/// What an answer tells of limits; an answer that tells of none costs a look for a few headers.
+fn limits(target: &Target, headers: &HeaderMap) -> Vec<Limit> {
+    if !target.limit_headers.iter().any(|name| headers.contains_key(name)) {
+        return Vec::new();
+    }
+    let Some(dialect) = target.dialect else { return Vec::new() };
+    dialect::told_limits(dialect, Headers(&forward::listed(headers)), SystemTime::now())
 }
 
 /// No answer: whose fault it is, and whether the upstream may have acted.
@@ -166,7 +181,14 @@ fn handling(plan: &Plan, endpoint: Option<&Endpoint>, status: StatusCode, header
 
 fn reply(plan: &Plan, response: Response<Body>) -> Reply {
     let answer = plan.received.answer.or(plan.way().answer);
-    Reply { response, sent_once: plan.received.body.kept().is_none(), answer, end: None, native: None }
+    Reply {
+        response,
+        sent_once: plan.received.body.kept().is_none(),
+        answer,
+        end: None,
+        native: None,
+        permit: None,
+    }
 }
 
 fn pass(plan: &Plan, response: Response<Body>) -> Outcome {

@@ -14,14 +14,14 @@ use crate::stage::plan::Plan;
 use crate::stage::receive::Received;
 
 /// The request as this target is to see it.
-pub(crate) fn request(plan: &mut Plan, target: &Target) -> Request<Body> {
-    let received = &mut plan.received;
+pub(crate) fn request(plan: &Plan, target: &Target, body: Body) -> Request<Body> {
+    let received = &plan.received;
     let mut headers = received.headers.clone();
-    let own_credential = matches!(target.upstream.credential, Credential::Caller);
+    let own_credential = matches!(target.credential, Credential::Caller);
     if !own_credential {
         strip_credentials(&received.setup, &mut headers);
     }
-    if let Some(key) = target.upstream.credential.ours() {
+    if let Some(key) = target.credential.ours() {
         headers.insert(key.header.clone(), key.value.clone());
     }
     // A public API has no business with our callers' addresses; a service of ours behind plain HTTP does.
@@ -37,7 +37,7 @@ pub(crate) fn request(plan: &mut Plan, target: &Target) -> Request<Body> {
     };
     let (path, body) = match renamed {
         Some(renamed) => (Some(renamed.path), Body::full(renamed.body)),
-        None => (None, received.body.take()),
+        None => (None, body),
     };
     let mut request = Request::new(body);
     *request.method_mut() = received.method.clone();
@@ -91,7 +91,7 @@ fn without_credentials(setup: &Setup, query: &str) -> String {
 /// Limits of a credential of ours are no limits of the caller's.
 pub(crate) fn strip_answer(headers: &mut HeaderMap, target: &Target) {
     crate::net::strip_answer(headers, |name| name.starts_with("aplomb-"));
-    if let Some(key) = target.upstream.credential.ours() {
+    if let Some(key) = target.credential.ours() {
         hide_in_headers(headers, key.secret.expose());
         for row in target.dialect.iter().flat_map(|dialect| &dialect.limits) {
             for name in [&row.limit, &row.remaining, &row.reset].into_iter().flatten() {
@@ -127,7 +127,7 @@ pub(crate) fn secrets(plan: &Plan, target: &Target) -> Vec<String> {
         let known = &received.setup.credential_params;
         known.iter().any(|param| param.eq_ignore_ascii_case(name)).then_some(value)
     });
-    let ours = target.upstream.credential.ours().map(|key| key.secret.expose());
+    let ours = target.credential.ours().map(|key| key.secret.expose());
     // A shorter one protects nothing, and hiding it would tear words apart.
     words.chain(params).chain(ours).filter(|secret| secret.len() >= 4).map(str::to_owned).collect()
 }

@@ -154,7 +154,7 @@ impl Teller {
             .or_else(|| answer.stream(&upstream?.name))
             .or_else(|| answer.streams.first());
         let route = &plan.way().route;
-        let key = target.upstream.credential.ours().map(|key| key.secret.clone());
+        let key = target.credential.ours().map(|key| key.secret.clone());
         let same = target.dialect.is_some_and(|dialect| dialect.name == answer.name);
         Self {
             answer,

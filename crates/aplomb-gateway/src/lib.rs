@@ -10,6 +10,7 @@ mod browser;
 mod collect;
 mod forward;
 mod guard;
+mod hedge;
 mod id;
 mod model;
 mod percent;
@@ -17,6 +18,9 @@ mod problem;
 mod redact;
 mod reply;
 mod trail;
+mod turn;
+
+mod lanes;
 
 mod setup;
 pub use setup::SetupError;

@@ -27,7 +27,6 @@ pub(crate) fn is_true(body: Option<&Bytes>, path: &Path) -> bool {
 }
 
 /// The model that a request names: in its path (with the query, where an API keeps it there), else in its body.
-#[expect(dead_code, reason = "whoever limits or counts by model asks for it")]
 pub(crate) fn named<'a>(place: &ModelPlace, path: &'a str, body: &'a [u8]) -> Option<Cow<'a, str>> {
     let in_path = || place.path.as_ref().and_then(|pattern| pattern.regex().captures(path)?.name("model"));
     if let Some(found) = in_path() {

@@ -6,6 +6,7 @@ use aplomb_core::{Dialect, Failure};
 use http::Response;
 
 use crate::guard::StreamEnd;
+use crate::lanes::Permit;
 use crate::net::Body;
 
 /// An upstream's answer that is no failure, or one that is passed on as it is.
@@ -21,4 +22,6 @@ pub(crate) struct Reply {
     pub(crate) end: Option<Rc<StreamEnd>>,
     /// An error inside a success that this API reports so by design: the bytes pass, the kind stands in headers.
     pub(crate) native: Option<Box<Failure>>,
+    /// The call's place in its lane, given back when the answer is over.
+    pub(crate) permit: Option<Permit>,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aplomb_core::{Catalog, Dialect};
 use http::{HeaderMap, HeaderName, Uri};
 
-use crate::config::{Config, Hop, NoRoute, Route, Upstream};
+use crate::config::{Config, Credential, Hop, NoRoute, Route, Upstream};
 use crate::net::{Origin, OriginError, Trust, TrustError, TrustedProxies};
 
 /// A configuration, resolved against dialects and origins; replaced as a whole at a reload.
@@ -42,14 +42,14 @@ pub(crate) struct CredentialWay {
 pub(crate) struct Way {
     /// As configured.
     pub(crate) route: Arc<Route>,
-    /// Whom to ask, in order.
+    /// Whom to ask, in order; those of one rank stand together.
     pub(crate) targets: Vec<Target>,
     /// The dialect of failures, when the route or its upstream names one.
     pub(crate) answer: Option<&'static Dialect>,
 }
 
-/// One upstream of a route.
-#[derive(Debug)]
+/// One upstream of a route, with one credential.
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
     /// Its name, for the trail.
     pub(crate) name: Arc<str>,
@@ -63,6 +63,24 @@ pub(crate) struct Target {
     pub(crate) model: Option<String>,
     /// How many tokens fit, if declared.
     pub(crate) context: Option<u64>,
+    /// Whose credential it is asked with.
+    pub(crate) credential: Credential,
+    /// Which of the upstream's credentials that is.
+    pub(crate) slot: u64,
+    /// Those of a lower rank are asked first.
+    pub(crate) rank: usize,
+    /// How much of its rank's load it takes.
+    pub(crate) weight: u32,
+    /// The headers by which its answers tell of limits.
+    pub(crate) limit_headers: Vec<HeaderName>,
+}
+
+impl Way {
+    /// Where the targets of a rank stand; empty when there is none of that rank.
+    pub(crate) fn rank(&self, rank: usize) -> std::ops::Range<usize> {
+        let start = self.targets.partition_point(|target| target.rank < rank);
+        start..self.targets.partition_point(|target| target.rank <= rank)
+    }
 }
 
 /// Why a configuration can't be served.
@@ -94,7 +112,8 @@ impl Setup {
     pub(crate) fn new(config: Config, catalog: &'static Catalog) -> Result<Self, SetupError> {
         let mut routes = HashMap::new();
         for route in config.routes.iter() {
-            let targets = route.hops().map(|hop| target(hop, catalog)).collect::<Result<Vec<_>, _>>()?;
+            let targets =
+                route.hops().map(|hop| targets(hop, catalog)).collect::<Result<Vec<_>, _>>()?.concat();
             let named = route.answer.as_deref().and_then(|name| catalog.get(name));
             let answer = named.or_else(|| targets.first().and_then(|target: &Target| target.dialect));
             let way = Way { route: Arc::clone(route), targets, answer };
@@ -152,6 +171,11 @@ impl Setup {
         self.credential_ways.iter().find(uses).map(|way| way.dialect)
     }
 
+    /// Every target of every route.
+    pub(crate) fn targets(&self) -> Vec<&Target> {
+        self.routes.values().flat_map(|way| &way.targets).collect()
+    }
+
     /// The route of a path, and what lies behind its prefix.
     ///
     /// # Errors
@@ -178,7 +202,8 @@ fn credential_ways(catalog: &'static Catalog) -> Vec<CredentialWay> {
     ways
 }
 
-fn target(hop: Hop<'_>, catalog: &'static Catalog) -> Result<Target, SetupError> {
+/// An upstream with each of its credentials.
+fn targets(hop: Hop<'_>, catalog: &'static Catalog) -> Result<Vec<Target>, SetupError> {
     let upstream = Arc::clone(hop.upstream);
     let url: Uri = upstream
         .url
@@ -192,6 +217,25 @@ fn target(hop: Hop<'_>, catalog: &'static Catalog) -> Result<Target, SetupError>
         Trust::with_file(file).map_err(|source| SetupError::Trust { name: upstream.name.clone(), source })?;
     }
     let dialect = upstream.dialect.as_deref().and_then(|name| catalog.get(name));
-    let name = Arc::from(upstream.name.as_str());
-    Ok(Target { name, upstream, origin, dialect, model: hop.model.map(str::to_owned), context: hop.context })
+    let name: Arc<str> = Arc::from(upstream.name.as_str());
+    let rows = dialect.into_iter().flat_map(|dialect| &dialect.limits);
+    let names = rows.filter_map(|row| row.remaining.as_deref().or(row.limit.as_deref()));
+    let limit_headers: Vec<HeaderName> =
+        names.chain(["ratelimit", "x-ratelimit-remaining"]).filter_map(|name| name.parse().ok()).collect();
+    let more = upstream.more_keys.iter().cloned().map(Credential::Ours);
+    let credentials: Vec<_> = std::iter::once(upstream.credential.clone()).chain(more).collect();
+    let one = |(slot, credential)| Target {
+        name: Arc::clone(&name),
+        upstream: Arc::clone(&upstream),
+        origin: origin.clone(),
+        dialect,
+        model: hop.model.map(str::to_owned),
+        context: hop.context,
+        credential,
+        slot,
+        rank: hop.rank,
+        weight: hop.weight,
+        limit_headers: limit_headers.clone(),
+    };
+    Ok((0..).zip(credentials).map(one).collect())
 }

@@ -57,17 +57,18 @@ impl Trail {
         self.route.as_ref().map_or("-", |route| &route.path)
     }
 
-    /// An attempt begins.
-    pub(crate) fn begin(&mut self, upstream: &Arc<str>) {
+    /// An attempt begins; gives its line.
+    pub(crate) fn begin(&mut self, upstream: &Arc<str>) -> usize {
         let began = self.began.elapsed();
         let upstream = Arc::clone(upstream);
         self.attempts.push(Attempt { upstream, began, took: Duration::ZERO, status: None, failure: None });
+        self.attempts.len() - 1
     }
 
-    /// The attempt that began last has its answer or its failure.
-    pub(crate) fn end(&mut self, status: Option<u16>, failure: Option<Failure>) {
+    /// The attempt of that line has its answer or its failure.
+    pub(crate) fn end(&mut self, line: usize, status: Option<u16>, failure: Option<Failure>) {
         let now = self.began.elapsed();
-        if let Some(attempt) = self.attempts.last_mut() {
+        if let Some(attempt) = self.attempts.get_mut(line) {
             attempt.took = now.saturating_sub(attempt.began);
             (attempt.status, attempt.failure) = (status, failure.map(Box::new));
         }

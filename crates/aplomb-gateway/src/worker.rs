@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 
 use crate::id::RequestId;
+use crate::lanes::Lanes;
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
 use crate::setup::{Setup, Target};
 
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight: AtomicU64,
     /// Bytes of bodies held for replay or until they are whole.
     pub(crate) held: AtomicU64,
+    /// The queues towards every upstream quota.
+    pub(crate) lanes: Arc<Lanes>,
     via: Via,
 }
 
@@ -35,6 +38,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             in_flight: AtomicU64::new(0),
             held: AtomicU64::new(0),
+            lanes: Arc::new(Lanes::new()),
             via: Via::new(
                 uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)),
             ),
@@ -48,6 +52,7 @@ impl Shared {
 
     /// Serves another setup from the next request on.
     pub(crate) fn replace(&self, setup: Setup) {
+        self.lanes.configure(&setup.targets());
         self.setup.store(Arc::new(setup));
     }
 
@@ -121,6 +126,11 @@ impl Worker {
         let pool = Pool::new(PoolSettings { dial, ..self.0.settings.clone() });
         self.0.trusting.borrow_mut().insert(file.clone(), pool.clone());
         pool
+    }
+
+    /// The queues towards every upstream quota.
+    pub(crate) fn lanes(&self) -> &Arc<Lanes> {
+        &self.0.shared.lanes
     }
 
     /// Our mark in `via`.

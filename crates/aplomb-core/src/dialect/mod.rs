@@ -18,6 +18,7 @@ mod classify;
 mod detect;
 mod disguised;
 mod waits;
+pub use waits::told_limits;
 
 mod inside;
 pub use inside::{is_result, may_hold_error};

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-use crate::dialect::{Evidence, Facts};
+use crate::dialect::{Evidence, Facts, Headers};
 use crate::failure::Limit;
 use crate::header::{self, rate_limit, reset, retry_after, retry_after_ms};
 use crate::spec::{Dialect, LimitRow, ResetForm};
@@ -24,6 +24,12 @@ pub(super) fn limits(dialect: &Dialect, evidence: &Evidence<'_>, facts: &Facts) 
         limits.push(told);
     }
     limits
+}
+
+/// The limits that an answer's headers tell of, whatever the answer is.
+pub fn told_limits(dialect: &Dialect, headers: Headers<'_>, now: SystemTime) -> Vec<Limit> {
+    let evidence = Evidence { status: None, headers, body: b"", host: None, now };
+    limits(dialect, &evidence, &Facts::default())
 }
 
 fn limit(row: &LimitRow, evidence: &Evidence<'_>) -> Option<Limit> {

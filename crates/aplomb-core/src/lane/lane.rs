@@ -25,6 +25,8 @@ const LAST_CHANCE: Duration = Duration::from_millis(700);
 pub struct Settings {
     /// Limits of this lane alone.
     pub quotas: Vec<Quota>,
+    /// Calls under way at once in this lane.
+    pub concurrency: Option<u32>,
     /// How many calls may wait.
     pub size: usize,
 }
@@ -97,6 +99,8 @@ pub struct Pass {
     shared: Option<Taken>,
     /// It tries whether a broken lane works again.
     pub trial: bool,
+    /// When its answer began; absent: when it was heard of.
+    pub first_byte: Option<Duration>,
     retry: Option<Retried>,
     heard: Option<Heard>,
 }
@@ -183,7 +187,7 @@ impl Lane {
     /// A lane about which nothing is known yet.
     pub fn new(settings: Settings, now: Duration) -> Self {
         Self {
-            pacer: Pacer::new(&settings.quotas, None, now),
+            pacer: Pacer::new(&settings.quotas, settings.concurrency, now),
             settings,
             probe: Probe::new(now),
             queue: Queue::new(),
@@ -208,7 +212,7 @@ impl Lane {
     /// Takes over changed settings; everything that was learned stays.
     pub fn configure(&mut self, settings: Settings, now: Duration) {
         if self.settings != settings {
-            self.pacer.configure(&settings.quotas, None, now);
+            self.pacer.configure(&settings.quotas, settings.concurrency, now);
             self.settings = settings;
         }
     }
@@ -298,7 +302,7 @@ impl Lane {
     pub fn hear(&mut self, pass: &mut Pass, heard: Heard, now: Duration, random: f64) {
         self.used = self.used.max(now);
         pass.heard = Some(heard);
-        let took = now.saturating_sub(pass.began);
+        let took = pass.first_byte.unwrap_or(now).saturating_sub(pass.began);
         let in_flight = self.pacer.in_flight();
         match heard {
             Heard::Answer => {
@@ -508,6 +512,7 @@ impl Lane {
             taken,
             shared,
             trial,
+            first_byte: None,
             retry: None,
             heard: None,
         })
@@ -535,7 +540,9 @@ impl Lane {
 
     /// When nobody's last attempt is at stake any more: a while after the last trouble.
     fn calm_at(&self) -> Option<Duration> {
-        let last = self.failing.into_iter().chain(self.refused).max()?;
+        // Alone there is nobody else who could find out.
+        let others = self.pacer.in_flight() > 0 || self.queue.len() > 1;
+        let last = self.failing.into_iter().chain(self.refused).max().filter(|_| others)?;
         Some(last.saturating_add(LAST_CHANCE))
     }
 

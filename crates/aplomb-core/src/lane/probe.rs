@@ -221,6 +221,10 @@ impl Probe {
             self.decrease(call, sent, now, hint);
             self.cut_at = Some(now);
         }
+        let pause = hint.unwrap_or_else(|| self.until.saturating_sub(now));
+        if let Phase::Paced(pace) = &mut self.phase {
+            pace.grant(pause, now);
+        }
         self.resumed = now.max(self.until).max(now + hint.unwrap_or_default());
     }
 
@@ -261,7 +265,10 @@ impl Probe {
         match &mut self.phase {
             Phase::Open(_) => {
                 // The first calls used up a burst, too: what they took refills in the pause, or in a second.
-                let ceiling = through / (time + pause.as_secs_f64().max(1.0));
+                let found = through / (time + pause.as_secs_f64().max(1.0));
+                // A hint promises one more call at its end.
+                let promised = if pause.is_zero() { 1.0 } else { 1.0 / pause.as_secs_f64() };
+                let ceiling = found.max(promised);
                 self.phase = Phase::Paced(Pace::new(ceiling, pause, now));
             }
             Phase::Paced(pace) => {
@@ -273,6 +280,8 @@ impl Probe {
                 // Where as many were refused as let through, nothing flowed over unused.
                 let flooded = self.refused >= 5 && 2 * self.refused >= call.saturating_sub(self.empty.sent);
                 let found = if flooded { measured } else { pace.found(measured, share) };
+                // Nothing let through says less than it seems: no more than half at a time.
+                let found = if through > 0.0 { found } else { found.max(pace.ceiling / 2.0) };
                 pace.settle(found, pause, now);
             }
         }
@@ -329,6 +338,13 @@ impl Pace {
         };
         pace.hold(pause, now);
         pace
+    }
+
+    /// At the end of a pause one call may start: that is what the upstream said, or what is to be found out.
+    fn grant(&mut self, pause: Duration, now: Duration) {
+        let refilled = self.rate() * pause.as_secs_f64();
+        self.bucket.set_level((1.0 - refilled).max(0.0), now);
+        self.next = now;
     }
 
     /// Who is refused again and again soon after a pause makes up for it too fast: less was saved up than was thought.

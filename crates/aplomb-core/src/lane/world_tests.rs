@@ -153,7 +153,7 @@ struct World {
 impl World {
     fn new(provider: Provider) -> Self {
         Self {
-            lane: Lane::new(Settings { quotas: Vec::new(), size: 10_000 }, Duration::ZERO),
+            lane: Lane::new(Settings { quotas: Vec::new(), concurrency: None, size: 10_000 }, Duration::ZERO),
             provider,
             events: BinaryHeap::new(),
             order: 0,

@@ -120,6 +120,35 @@ impl Retry {
         self.outcome_unknown
     }
 
+    /// How often the present upstream was asked.
+    pub fn here(&self) -> u32 {
+        self.here
+    }
+
+    /// Whether only the upstream that was asked may be asked again: it alone would notice a repetition.
+    pub fn is_bound(&self) -> bool {
+        self.bound
+    }
+
+    /// Whether the next upstream may be asked although nothing failed: the present one has no room for now.
+    pub fn may_pass(&self, replayable: bool) -> bool {
+        !self.bound && (replayable || self.attempts == 0)
+    }
+
+    /// The next upstream is asked instead.
+    pub fn pass(&mut self) {
+        self.here = 0;
+    }
+
+    /// Decides anew after [`Decision::Again`], because no budget pays for one more attempt.
+    pub fn unpaid(&mut self, failed: &Failed<'_>) -> Decision {
+        if self.next_may_help(failed) {
+            self.here = 0;
+            return Decision::Next;
+        }
+        self.answer(failed, Why::Budget)
+    }
+
     /// Decides what comes after a failed attempt.
     ///
     /// First the same upstream, as long as its hints are short; then the next one; an answer if neither helps.

@@ -21,6 +21,8 @@ pub enum Why {
     HintTooLong,
     /// There is no time left.
     Deadline,
+    /// Too many retries failed lately: the budget for them is spent.
+    Budget,
 }
 
 /// What `x-should-retry` says.
@@ -29,7 +31,7 @@ pub enum Why {
 pub fn should_retry(retryable: bool, attempts: u32, why: Why) -> bool {
     let ours_to_refuse = match why {
         Why::NotRetryable | Why::OutcomeUnknown => true,
-        Why::Silent | Why::BodyGone | Why::Attempts | Why::HintTooLong | Why::Deadline => false,
+        Why::Silent | Why::BodyGone | Why::Attempts | Why::HintTooLong | Why::Deadline | Why::Budget => false,
     };
     retryable && !ours_to_refuse && attempts < 2
 }

@@ -38,9 +38,15 @@ struct Place {
 
 const READ: &[Method] = &[Method::GET, Method::HEAD];
 
-const PLACES: [Place; 3] = [
+const PLACES: [Place; 4] = [
     Place { path: "/healthz", methods: READ, open: true, answer: |_| text(StatusCode::OK, "ok\n") },
     Place { path: "/readyz", methods: READ, open: true, answer: Admin::ready },
+    Place {
+        path: "/lanes",
+        methods: READ,
+        open: false,
+        answer: |admin| as_json(StatusCode::OK, &admin.shared.lanes.report()),
+    },
     Place { path: "/config/reload", methods: &[Method::POST], open: false, answer: Admin::reloaded },
 ];
 

@@ -56,8 +56,11 @@ pub(crate) static KEYS: LazyLock<Vec<(&'static str, Vec<String>)>> = LazyLock::n
         nobody_knows = 1
         credential = { nobody_knows = 1 }
         timeouts = { nobody_knows = 1 }
+        limits = { nobody_knows = 1 }
+        limit = [{ nobody_knows = 1 }]
         [[route]]
         nobody_knows = 1
+        upstream = [{ nobody_knows = 1 }]
         fallback = [{ nobody_knows = 1 }]
         retry = { nobody_knows = 1 }
         queue = { nobody_knows = 1 }

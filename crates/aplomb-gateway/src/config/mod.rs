@@ -15,11 +15,19 @@ pub use server::{Log, LogFormat, LogLevel, Server, Tls};
 mod upstream;
 pub use upstream::{Credential, Key, Timeouts, Upstream};
 
+mod rate;
+pub use rate::{Rate, RateError};
+
+mod limits;
+pub use limits::{Allowance, AllowanceError, Limits, ModelLimits};
+
 mod base;
 pub use base::{Base, Scheme};
 
 mod route;
-pub use route::{Disclose, Fallback, Hop, Queue, Repeat, Retry, Route, SharedQuota, Trail};
+pub use route::{
+    Disclose, Equal, Fallback, Hop, Priorities, Queue, Repeat, Retry, Route, SharedQuota, Trail,
+};
 
 mod routes;
 pub use routes::{Found, NoRoute, Routes};

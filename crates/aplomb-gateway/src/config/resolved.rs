@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aplomb_core::{Catalog, Dialect};
 
-use crate::config::{Base, Credential, Mistake, Route, Routes, Server, Timeouts, Upstream};
+use crate::config::{Base, Credential, Limits, Mistake, Route, Routes, Server, Timeouts, Upstream};
 
 /// Everything that a gateway is told, checked.
 ///
@@ -95,6 +95,9 @@ fn passing_through(name: &str, url: Base, dialect: Option<&Dialect>) -> Arc<Upst
         url: with_kept_path(url, dialect),
         dialect: dialect.map(|dialect| dialect.name.clone()),
         credential: Credential::Caller,
+        more_keys: Vec::new(),
+        limits: Limits::default(),
+        model_limits: Vec::new(),
         timeouts: Timeouts::default(),
         hold_bytes: Upstream::HOLD_BYTES,
         ca: None,

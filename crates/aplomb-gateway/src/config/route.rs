@@ -12,6 +12,10 @@ pub struct Route {
     pub path: String,
     /// Whom to ask first.
     pub upstream: Arc<Upstream>,
+    /// How much of the load it takes beside its equals.
+    pub weight: u32,
+    /// Whom to ask as well, at the same rank.
+    pub equals: Vec<Equal>,
     /// Whom to ask then, in order.
     pub fallback: Vec<Fallback>,
     /// The dialect in which callers hear of failures; absent: the upstream's own once it is known, else `problem`.
@@ -22,6 +26,8 @@ pub struct Route {
     pub retry: Retry,
     /// How long to wait for a turn.
     pub queue: Queue,
+    /// Whether to ask a second time before an answer began, when it takes longer than usual.
+    pub hedge: bool,
     /// How much of an upstream's failure callers see.
     pub disclose: Disclose,
     /// Where callers see what was tried.
@@ -43,10 +49,13 @@ impl Route {
             answer: upstream.dialect.clone(),
             disclose: Disclose::default_for([&upstream.credential]),
             upstream,
+            weight: 1,
+            equals: Vec::new(),
             fallback: Vec::new(),
             open: false,
             retry: Retry::default(),
             queue: Queue::default(),
+            hedge: false,
             trail: Trail::default(),
             shared_quota: SharedQuota::default(),
             replay_bytes: Self::REPLAY_BYTES,
@@ -55,12 +64,17 @@ impl Route {
 
     /// Everybody who may be asked, in order.
     pub fn hops(&self) -> impl Iterator<Item = Hop<'_>> {
-        let first = Hop { upstream: &self.upstream, model: None, context: None };
-        std::iter::once(first).chain(self.fallback.iter().map(|fallback| Hop {
-            upstream: &fallback.upstream,
-            model: fallback.model.as_deref(),
-            context: fallback.context,
-        }))
+        let first =
+            Hop { upstream: &self.upstream, rank: 0, weight: self.weight, model: None, context: None };
+        let equals = self.equals.iter().map(|equal| {
+            let Equal { upstream, weight } = equal;
+            Hop { upstream, rank: 0, weight: *weight, model: None, context: None }
+        });
+        let fallbacks = self.fallback.iter().enumerate().map(|(index, fallback)| {
+            let Fallback { upstream, model, context } = fallback;
+            Hop { upstream, rank: index + 1, weight: 1, model: model.as_deref(), context: *context }
+        });
+        std::iter::once(first).chain(equals).chain(fallbacks)
     }
 }
 
@@ -69,10 +83,23 @@ impl Route {
 pub struct Hop<'a> {
     /// Whom.
     pub upstream: &'a Arc<Upstream>,
+    /// Those of a lower rank are asked first.
+    pub rank: usize,
+    /// How much of its rank's load it takes.
+    pub weight: u32,
     /// The model to name instead of the caller's.
     pub model: Option<&'a str>,
     /// How many tokens fit, if told.
     pub context: Option<u64>,
+}
+
+/// One of those who are asked first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Equal {
+    /// Whom.
+    pub upstream: Arc<Upstream>,
+    /// How much of the load it takes, beside the others.
+    pub weight: u32,
 }
 
 /// Whom to ask when those before failed.
@@ -120,11 +147,32 @@ pub enum Repeat {
 pub struct Queue {
     /// The longest wait that is taken up for a caller; a longer one is passed on as a hint instead.
     pub max_wait: Duration,
+    /// How many requests may wait in each lane.
+    pub size: usize,
+    /// With a fallback at hand, a lane is not waited for longer than this.
+    pub prefer_fallback_after: Duration,
+    /// Whether callers may say how urgent a request is.
+    pub priority: Priorities,
+}
+
+/// Whether callers may say how urgent a request is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priorities {
+    /// All are equal.
+    #[default]
+    None,
+    /// By the header `aplomb-priority: interactive` or `batch`.
+    Header,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { max_wait: Duration::from_secs(60) }
+        Self {
+            max_wait: Duration::from_secs(60),
+            size: 10_000,
+            prefer_fallback_after: Duration::from_secs(2),
+            priority: Priorities::None,
+        }
     }
 }
 

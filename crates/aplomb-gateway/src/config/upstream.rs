@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::config::{Base, Secret};
+use crate::config::{Base, Limits, ModelLimits, Secret};
 
 /// A row of `[[upstream]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,12 @@ pub struct Upstream {
     pub dialect: Option<String>,
     /// Whose credential it is asked with.
     pub credential: Credential,
+    /// Further credentials of ours for the same upstream: the load is spread, and one that is exhausted rests alone.
+    pub more_keys: Vec<Key>,
+    /// What each credential is given over all models.
+    pub limits: Limits,
+    /// What some models are given on top, the first that fits.
+    pub model_limits: Vec<ModelLimits>,
     /// How patient to be.
     pub timeouts: Timeouts,
     /// The largest answer that is held until it is whole, in bytes.

@@ -17,8 +17,8 @@
 //!
 //! What it is not: fast beyond what tests need, or open to the world; it listens where it is told, without a key.
 
-mod rate;
-pub use rate::{Rate, RateError};
+pub use crate::config::{Rate, RateError};
+
 mod settings;
 pub use settings::{FailRate, Hints, MockSettings, Outage, SettingError};
 mod server;

@@ -1,9 +1,9 @@
 //! Dispatch: send, and as long as it helps send again or elsewhere. The only loop of the story.
 
 use std::pin::pin;
-use std::time::Duration;
 
-use aplomb_core::policy::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy};
+use aplomb_core::lane::Heard;
+use aplomb_core::policy::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy, Sent};
 use aplomb_core::{Failure, Fault, Kind};
 use http::StatusCode;
 use tokio::time::{sleep, timeout_at};
@@ -11,15 +11,15 @@ use tokio::time::{sleep, timeout_at};
 use crate::attempt::{self, Failure as AttemptFailed, Outcome};
 use crate::config::{Disclose, SharedQuota};
 use crate::forward;
+use crate::hedge::{self, Asked};
+use crate::lanes::{Refused, Wish};
 use crate::problem::{self, Problem};
 use crate::reply::Reply;
 use crate::setup::{Target, Way};
 use crate::stage::plan::Plan;
 use crate::trail::Trail;
+use crate::turn::{self, NoTurn, Turn, Turns};
 use crate::worker::Worker;
-
-/// How long a hint may be before a fallback is preferred to waiting for it.
-const PREFER_FALLBACK_AFTER: Duration = Duration::from_secs(2);
 
 /// How far a request came, for when its caller's patience ends in the middle.
 #[derive(Default)]
@@ -58,44 +58,126 @@ async fn attempts(
 ) -> Result<Reply, Box<Problem>> {
     let way = plan.way().clone();
     let mut retry = Retry::new(policy(plan));
-    let mut hop = 0;
+    let mut turns = Turns::new(worker, plan);
+    let until = turn::until(plan, trail.began);
+    let (mut rank, mut paid) = (0, None);
     loop {
-        let target = &way.targets[hop];
-        trail.begin(&target.name);
-        progress.running = true;
-        let outcome = attempt::run(worker, plan, target, plan.hops[hop].endpoint).await;
-        progress.running = false;
-        match &outcome {
-            Outcome::Answer(reply) => trail.end(Some(reply.response.status().as_u16()), None),
-            Outcome::Failed(failed) => trail.end(failed.status, Some(to_log(plan, target, &failed.failure))),
+        let next = way.targets.get(way.rank(rank + 1).start);
+        let replayable = plan.received.body.kept().is_some();
+        let passes = next.is_some() && retry.may_pass(replayable);
+        let (index, mut permit, wish) = match turns.take(worker, plan, rank, &retry, until, passes).await {
+            Ok(Turn { index, permit, wish }) => (index, permit, wish),
+            Err(_) if passes => {
+                retry.pass();
+                rank += 1;
+                continue;
+            }
+            Err(NoTurn { index, refused }) => {
+                return Err(Box::new(no_turn(
+                    plan,
+                    &way.targets[index],
+                    refused,
+                    progress.last.take(),
+                    &retry,
+                )));
+            }
+        };
+        let target = &way.targets[index];
+        if let Some(throttled) = paid {
+            permit.retried(throttled);
         }
+        let asked = Asked { target, permit, line: trail.begin(&target.name) };
+        progress.running = true;
+        let (outcome, Asked { mut permit, line, .. }) = ask(worker, plan, index, asked, wish, trail).await;
+        progress.running = false;
         let failed = match outcome {
-            Outcome::Answer(reply) => return Ok(reply),
+            Outcome::Answer(mut reply) => {
+                trail.end(line, Some(reply.response.status().as_u16()), None);
+                permit.hear(Heard::Answer, None, worker.random());
+                permit.cell().succeeded(paid);
+                reply.permit = Some(permit);
+                return Ok(reply);
+            }
             Outcome::Failed(failed) => *failed,
         };
-        let decision = retry.failed(&Failed {
+        let logged = to_log(plan, target, &failed.failure);
+        if let Some(heard) = heard(&failed) {
+            permit.hear(heard, Some(&logged), worker.random());
+        }
+        trail.end(line, failed.status, Some(logged));
+        let told = Failed {
             failure: &failed.failure,
             sent: failed.sent,
             silent: failed.silent,
-            repeatable: plan.hops[hop].repeatable,
-            replayable: plan.received.body.kept().is_some(),
-            own_credential: target.upstream.credential.ours().is_some(),
-            next: way.targets.get(hop + 1).map(|next| NextUpstream { no_larger: no_larger(target, next) }),
+            repeatable: plan.hops[index].repeatable,
+            replayable,
+            own_credential: target.credential.ours().is_some(),
+            next: next.map(|next| NextUpstream { no_larger: no_larger(target, next) }),
             elapsed: trail.began.elapsed(),
             random: worker.random(),
-        });
+        };
+        let throttled = failed.failure.kind.facts().throttle;
+        let mut decision = retry.failed(&told);
+        if matches!(decision, Decision::Again { .. }) && !permit.cell().spend(throttled) {
+            decision = retry.unpaid(&told);
+        }
         progress.outcome_unknown = retry.outcome_unknown();
+        paid = None;
+        // Its place is free for others while it waits.
+        drop(permit);
         match decision {
             Decision::Again { after } => {
+                // A lane that was refused holds everybody back by itself, and this request keeps its place in it.
+                let held_by_lane = failed.failure.kind == Kind::RateLimit;
                 progress.last = Some(Box::new(problem(plan, target, failed, None)));
-                sleep(after).await;
+                paid = Some(throttled);
+                if !held_by_lane {
+                    sleep(after).await;
+                }
             }
             Decision::Next => {
                 progress.last = Some(Box::new(problem(plan, target, failed, None)));
-                hop += 1;
+                rank += 1;
             }
             Decision::Answer(answer) => return Err(Box::new(problem(plan, target, failed, Some(answer)))),
         }
+    }
+}
+
+/// Sends the request once, or beside itself a second time where the route hedges.
+async fn ask<'a>(
+    worker: &Worker,
+    plan: &mut Plan,
+    index: usize,
+    mut asked: Asked<'a>,
+    wish: Wish,
+    trail: &mut Trail,
+) -> (Outcome, Asked<'a>) {
+    if hedge::may(plan, index) {
+        return Box::pin(hedge::race(worker, plan, asked, wish, trail)).await;
+    }
+    let body = plan.received.body.take();
+    let outcome = attempt::run(worker, plan, asked.target, body, &mut asked.permit).await;
+    (outcome, asked)
+}
+
+/// What a failed attempt says about its lane; nothing if it was the caller's or ours to fail.
+fn heard(failed: &AttemptFailed) -> Option<Heard> {
+    let failure = &failed.failure;
+    let hint = failure.wait;
+    match failure.kind {
+        Kind::RateLimit => Some(Heard::Limited { hint }),
+        Kind::Overloaded => Some(Heard::Overloaded { hint }),
+        Kind::Cancelled => None,
+        // Larger than is taken here: nothing was asked.
+        Kind::PayloadTooLarge if failed.status.is_none() => None,
+        Kind::Timeout
+        | Kind::Internal
+        | Kind::BadGateway
+        | Kind::Unavailable
+        | Kind::GatewayTimeout
+        | Kind::Unknown => Some(Heard::Failed { hint }),
+        _ => Some(Heard::Answer),
     }
 }
 
@@ -106,7 +188,7 @@ fn policy(plan: &Plan) -> RetryPolicy {
         // A wait that outlasts the caller's own patience helps nobody.
         deadline: plan.received.patience.map_or(route.retry.deadline, |own| own.min(route.retry.deadline)),
         max_wait: route.queue.max_wait,
-        prefer_fallback_after: PREFER_FALLBACK_AFTER,
+        prefer_fallback_after: route.queue.prefer_fallback_after,
     }
 }
 
@@ -129,11 +211,11 @@ fn to_log(plan: &Plan, target: &Target, failure: &Failure) -> Failure {
 fn problem(plan: &Plan, target: &Target, failed: AttemptFailed, answer: Option<Answer>) -> Problem {
     let route = &plan.way().route;
     let AttemptFailed { mut failure, original, dialect, .. } = failed;
-    let ours = target.upstream.credential.ours().is_some();
+    let ours = target.credential.ours().is_some();
     let disclosed = failure.kind;
     let loops = failure.status == Some(StatusCode::LOOP_DETECTED.as_u16());
     problem::shorten(&mut failure);
-    if let Some(key) = target.upstream.credential.ours() {
+    if let Some(key) = target.credential.ours() {
         problem::hide_key(&mut failure, key.secret.expose());
     }
     if ours {
@@ -158,6 +240,47 @@ fn problem(plan: &Plan, target: &Target, failed: AttemptFailed, answer: Option<A
     }
 }
 
+/// It isn't this request's turn in time: the last cause, and how much longer it would take.
+fn no_turn(
+    plan: &Plan,
+    target: &Target,
+    refused: Refused,
+    last: Option<Box<Problem>>,
+    retry: &Retry,
+) -> Problem {
+    let Refused { full, wait, cause } = refused;
+    let mut problem = match last {
+        Some(last) => *last,
+        None => {
+            let failure = match cause {
+                Some(cause) => *cause,
+                None => Failure::new(Kind::RateLimit).fault(Fault::Policy).message(if full {
+                    "too many requests wait for this upstream already"
+                } else {
+                    "the upstream's quota is used up for now, and there is no time to wait for a turn"
+                }),
+            };
+            let failed = AttemptFailed {
+                failure,
+                sent: Sent::Never,
+                silent: false,
+                status: None,
+                original: None,
+                dialect: None,
+            };
+            problem(plan, target, failed, None)
+        }
+    };
+    if problem.failure.retryable && !wait.is_zero() {
+        problem.failure.wait = Some(wait);
+    }
+    problem.should_retry = problem.failure.retryable && retry.attempts() < 2;
+    problem.outcome_unknown = retry.outcome_unknown();
+    // It tells of another wait than the upstream's own answer did.
+    problem.original = None;
+    problem
+}
+
 /// The caller's own time is nearly over: told now, so that our answer comes before its SDK gives up.
 fn out_of_patience(plan: &Plan, trail: &mut Trail, progress: Progress) -> Problem {
     let Progress { last, running, outcome_unknown } = progress;
@@ -168,7 +291,7 @@ fn out_of_patience(plan: &Plan, trail: &mut Trail, progress: Progress) -> Proble
             let message = "no answer came in the time that the caller waits";
             let failure = Failure::new(Kind::GatewayTimeout).fault(Fault::Network).message(message);
             if running {
-                trail.end(None, Some(failure.clone()));
+                trail.end(trail.attempts.len() - 1, None, Some(failure.clone()));
             }
             let Way { answer, route, .. } = &**plan.way();
             let local = Problem::local(failure).answer_in(plan.received.answer.or(*answer));

@@ -43,6 +43,12 @@ impl Plan {
         &self.received.way
     }
 
+    /// The endpoint that it names at a target.
+    pub(crate) fn endpoint(&self, target: &Target) -> Option<&'static Endpoint> {
+        let at = self.way().targets.iter().position(|one| std::ptr::eq(one, target))?;
+        self.hops.get(at)?.endpoint
+    }
+
     /// The dialect of what a target says; of one whose dialect isn't known, what any edge may say.
     pub(crate) fn spoken(&self, target: &Target) -> &'static Dialect {
         let catalog: &'static Catalog = self.setup().catalog;

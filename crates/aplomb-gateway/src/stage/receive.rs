@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aplomb_core::lane::Priority;
 use aplomb_core::policy::deadline;
 use aplomb_core::{Dialect, Failure, Kind};
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 
 use crate::browser;
-use crate::config::NoRoute;
+use crate::config::{NoRoute, Priorities};
 use crate::id::RequestId;
 use crate::net::{self, Body, BodyFault, ConnInfo, Kept, Overflow, TrustedProxies};
 use crate::problem::Problem;
@@ -60,6 +61,8 @@ pub(crate) struct Received {
     pub(crate) answer: Option<&'static Dialect>,
     /// How long the caller waits, counted from the request's arrival.
     pub(crate) patience: Option<Duration>,
+    /// How urgent it is.
+    pub(crate) priority: Priority,
     /// It takes server-sent events.
     pub(crate) accepts_events: bool,
     /// Whose word about addresses counts.
@@ -201,6 +204,7 @@ fn head(
     let rest = Rest::new(&parts.uri, rest);
     let way = Arc::clone(way);
     let patience = patience(&parts.headers);
+    let priority = priority(&way, &parts.headers);
     let accepts_events = accepts_events(&parts.headers);
     let mut headers = parts.headers;
     prepare(&mut headers, &greeting.id);
@@ -215,6 +219,7 @@ fn head(
         id: greeting.id.clone(),
         answer: asked,
         patience,
+        priority,
         accepts_events,
         proxies: Arc::clone(&setup.proxies),
         from,
@@ -298,6 +303,17 @@ fn prepare(headers: &mut HeaderMap, id: &RequestId) {
 fn patience(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     deadline::patience(text("x-stainless-read-timeout"), text("grpc-timeout"))
+}
+
+/// How urgent the caller says that it is, where the route listens to that.
+fn priority(way: &Way, headers: &HeaderMap) -> Priority {
+    let said = || {
+        headers.get("aplomb-priority").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"batch"))
+    };
+    match way.route.queue.priority {
+        Priorities::Header if said() => Priority::Batch,
+        Priorities::Header | Priorities::None => Priority::Interactive,
+    }
 }
 
 fn accepts_events(headers: &HeaderMap) -> bool {

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use crate::browser;
 use crate::config::{Disclose, Trail as TrailPlace};
 use crate::forward;
+use crate::lanes::Permit;
 use crate::net::Body;
 use crate::problem::{Original, Problem};
 use crate::reply::Reply;
@@ -37,6 +38,8 @@ pub(crate) struct Told {
     pub(crate) failure: Option<Box<Failure>>,
     /// How a live stream ends.
     pub(crate) end: Option<std::rc::Rc<crate::guard::StreamEnd>>,
+    /// The call's place in its lane.
+    pub(crate) permit: Option<Permit>,
 }
 
 /// Makes the answer.
@@ -60,7 +63,7 @@ pub(crate) fn reply(
 }
 
 fn passed(setup: &Setup, reply: Reply, greeting: &Greeting) -> Told {
-    let Reply { mut response, sent_once, answer, native, end } = reply;
+    let Reply { mut response, sent_once, answer, native, end, permit } = reply;
     let headers = response.headers_mut();
     name_request(headers, answer.and_then(|dialect| setup.request_id_header(dialect)), || {
         Some(greeting.id.header())
@@ -71,7 +74,7 @@ fn passed(setup: &Setup, reply: Reply, greeting: &Greeting) -> Told {
     if let Some(failure) = &native {
         name_kind(headers, failure);
     }
-    Told { response, failure: native, end }
+    Told { response, failure: native, end, permit }
 }
 
 fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -> Told {
@@ -123,7 +126,7 @@ fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -
     if greeting.head {
         *response.body_mut() = Body::empty();
     }
-    Told { response, failure: Some(Box::new(failure)), end: None }
+    Told { response, failure: Some(Box::new(failure)), end: None, permit: None }
 }
 
 /// The dialect of callers who gave no sign of theirs.

@@ -11,6 +11,7 @@ use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::guard::StreamEnd;
+use crate::lanes::Permit;
 use crate::net::{Body, BodyError};
 use crate::observe;
 use crate::stage::respond::Told;
@@ -69,7 +70,7 @@ pub(crate) struct End {
 
 /// Lets the answer go, and tells its story when it is over.
 pub(crate) fn finish(mut watch: Watch, told: Told) -> Response<Body> {
-    let Told { response, failure, end } = told;
+    let Told { response, failure, end, permit } = told;
     let status = response.status().as_u16();
     // Nobody polls a body that is empty from the start, such as one of HEAD: it would seem that the caller went away.
     if response.body().as_bytes().is_some() || response.body().is_end_stream() {
@@ -77,7 +78,7 @@ pub(crate) fn finish(mut watch: Watch, told: Told) -> Response<Body> {
         watch.tell(&End { status, failure, bytes, cut: false });
         return response;
     }
-    response.map(|body| Body::stream(Watched { body, watch, status, failure, end, bytes: 0 }))
+    response.map(|body| Body::stream(Watched { body, watch, status, failure, end, permit, bytes: 0 }))
 }
 
 /// A body that is told of when it ends.
@@ -87,11 +88,14 @@ struct Watched {
     status: u16,
     failure: Option<Box<Failure>>,
     end: Option<Rc<StreamEnd>>,
+    /// The call's place in its lane: it counts as under way until its answer is over.
+    permit: Option<Permit>,
     bytes: u64,
 }
 
 impl Watched {
     fn over(&mut self, cut: bool) {
+        self.permit = None;
         let in_stream = self.end.as_ref().and_then(|end| end.failure.borrow_mut().take());
         let failure = self.failure.take().or_else(|| in_stream.map(Box::new));
         self.watch.tell(&End { status: self.status, failure, bytes: self.bytes, cut });

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::config::resolve::Resolver;
 use crate::config::resolve::upstream::Named;
-use crate::config::written::{At, WrittenFallback, WrittenRoute, nearest};
-use crate::config::{Disclose, Fallback, Route, Server, Upstream};
+use crate::config::written::{At, WrittenEqual, WrittenFallback, WrittenRoute, nearest};
+use crate::config::{Disclose, Equal, Fallback, Route, Server, Upstream};
 
 impl Resolver<'_> {
     /// All of `[[route]]`; absent where one has mistakes.
@@ -28,7 +28,9 @@ impl Resolver<'_> {
     }
 
     fn route(&self, written: WrittenRoute, upstreams: &[Named], server: &Server) -> Option<Arc<Route>> {
-        let first = written.upstream.as_ref().and_then(|name| self.named(name, upstreams));
+        let firsts: Vec<_> =
+            written.upstream.iter().map(|one| self.named(&one.upstream, upstreams)).collect();
+        let first = firsts.first().copied().flatten();
         let answer = written.answer.as_ref().map(|name| self.dialect(name));
         let replay_bytes = self.within(server.memory, written.replay_bytes, Route::REPLAY_BYTES);
         let spots: Vec<_> = written.fallback.iter().map(|one| one.upstream.spot.clone()).collect();
@@ -36,12 +38,23 @@ impl Resolver<'_> {
             written.fallback.into_iter().map(|one| self.fallback(one, first, upstreams)).collect();
         if let Some(first) = first {
             for (fallback, spot) in fallback.iter().zip(&spots) {
-                self.refuse_leak(first, fallback.as_ref(), spot);
+                self.refuse_leak(first, fallback.as_ref().map(|fallback| &*fallback.upstream), spot);
+            }
+            for (equal, one) in firsts.iter().zip(&written.upstream).skip(1) {
+                self.refuse_leak(first, equal.map(|equal| &**equal), &one.upstream.spot);
             }
         }
+        let weight = written.upstream.first().map_or(1, |one| one.weight);
+        let equal = |(upstream, one): (&Option<&Arc<Upstream>>, &WrittenEqual)| {
+            Some(Equal { upstream: Arc::clone((*upstream)?), weight: one.weight })
+        };
+        let equals = firsts.iter().zip(&written.upstream).skip(1).map(equal).collect::<Option<Vec<_>>>()?;
         let upstream = Arc::clone(first?);
         let fallback = fallback.into_iter().collect::<Option<Vec<_>>>()?;
-        let credentials = || std::iter::once(&upstream).chain(fallback.iter().map(|one| &one.upstream));
+        let credentials = || {
+            let equals = equals.iter().map(|one| &one.upstream);
+            std::iter::once(&upstream).chain(equals).chain(fallback.iter().map(|one| &one.upstream))
+        };
         let disclose = Disclose::default_for(credentials().map(|one| &one.credential));
         let route = Route {
             path: written.path?.value,
@@ -50,10 +63,13 @@ impl Resolver<'_> {
                 None => upstream.dialect.clone(),
             },
             upstream,
+            weight,
+            equals,
             fallback,
             open: written.open,
             retry: written.retry,
             queue: written.queue,
+            hedge: written.hedge,
             disclose: written.disclose.unwrap_or(disclose),
             trail: written.trail.unwrap_or_default(),
             shared_quota: written.shared_quota.unwrap_or_default(),

@@ -2,12 +2,12 @@
 
 use crate::config::resolve::Resolver;
 use crate::config::written::Spot;
-use crate::config::{Fallback, Route, Server, Upstream};
+use crate::config::{Route, Server, Upstream};
 
 impl Resolver<'_> {
     /// A caller's credential reaches the origin of the route's first upstream only.
-    pub(super) fn refuse_leak(&self, first: &Upstream, fallback: Option<&Fallback>, spot: &Spot) {
-        let Some(fallback) = fallback.map(|fallback| &fallback.upstream) else { return };
+    pub(super) fn refuse_leak(&self, first: &Upstream, other: Option<&Upstream>, spot: &Spot) {
+        let Some(fallback) = other else { return };
         if !fallback.credential.is_callers() || fallback.url.is_same_origin(&first.url) {
             return;
         }

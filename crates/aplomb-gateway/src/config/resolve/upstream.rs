@@ -51,6 +51,11 @@ impl<'a> Resolver<'a> {
             None => Some(Credential::Caller),
             Some(at) => self.credential(at.value, dialect),
         };
+        let more_keys: Option<Vec<_>> = written
+            .more_keys
+            .into_iter()
+            .map(|at| self.credential(at.value, dialect).and_then(|one| one.ours().cloned()))
+            .collect();
         let hold_bytes = self.within(server.memory, written.hold_bytes, Upstream::HOLD_BYTES);
         let ca = written.ca.map(|path| self.file(path));
         Some(Arc::new(Upstream {
@@ -58,6 +63,9 @@ impl<'a> Resolver<'a> {
             url: with_kept_path(url?, dialect),
             dialect: dialect.map(|dialect| dialect.name.clone()),
             credential: credential?,
+            more_keys: more_keys?,
+            limits: written.limits,
+            model_limits: written.model_limits,
             timeouts: written.timeouts,
             hold_bytes,
             ca,

@@ -37,10 +37,6 @@ pub(super) const FILE: &[Later] = &[
     later("tier", "limits by tier"),
 ];
 
-/// Keys of `[[upstream]]`.
-pub(super) const UPSTREAM: &[Later] =
-    &[later("limits", "pacing by given limits"), later("limit", "pacing by given limits")];
-
 /// Keys of `[[route]]`.
 pub(super) const ROUTE: &[Later] = &[
     unless("keys", "none", "keys of its own for callers"),
@@ -49,15 +45,7 @@ pub(super) const ROUTE: &[Later] = &[
     unless("idempotency", "off", "keeping answers by idempotency key"),
     unless("dedupe", "0s", "recognising equal requests"),
     Later { key: "price", what: "prepaid balances", nothing: Nothing::Zeros },
-    unless("hedge", "off", "asking a second time before an answer came"),
     unless("on_store_down", "local", "keeping keys, balances and answers"),
-];
-
-/// Keys of `queue` of `[[route]]`.
-pub(super) const QUEUE: &[Later] = &[
-    later("size", "bounding a queue by its length"),
-    later("prefer_fallback_after", "leaving a queue for a fallback"),
-    unless("priority", "none", "priorities"),
 ];
 
 /// The forms of `credential` of `[[upstream]]`.
@@ -102,7 +90,7 @@ mod tests {
             idempotency = "off"
             dedupe = "0s"
             price = { request = 0, token_in = 0, token_out = 0 }
-            queue = { max_wait = "60s", priority = "none" }
+            queue = { max_wait = "60s", priority = "none", size = 10000 }
             on_store_down = "local"
             shared_quota = "429"
         "#;
@@ -121,17 +109,10 @@ requests = "60/min"
 [[upstream]]
 name = "u"
 url = "http://127.0.0.1:1"
-limits = { requests = "1/min" }
 credential = { oauth = { url = "x" } }
-[[upstream.limit]]
-model = "x"
-[[upstream]]
-name = "v"
-url = "http://127.0.0.1:2"
-credential = [{ env = "A" }]
 [[route]]
 path = "/"
-upstream = ["u", "v"]
+upstream = "u"
 stream = "hold"
 keys = "required"
 tier = "free"
@@ -139,8 +120,6 @@ validate = "x.json"
 idempotency = "optional"
 dedupe = "5s"
 price = { request = 1 }
-queue = { size = 1, prefer_fallback_after = "2s", priority = "header" }
-hedge = "95%"
 on_store_down = "open"
 "#,
         );
@@ -148,23 +127,15 @@ on_store_down = "open"
         etc/aplomb.toml:1:1: store: `store` (keeping keys, balances and answers) is not available in this version; leave it out
         etc/aplomb.toml:3:1: shared: `shared` (counting together with other gateways) is not available in this version; leave it out
         etc/aplomb.toml:5:2: tier: `tier` (limits by tier) is not available in this version; leave it out
-        etc/aplomb.toml:10:10: [[upstream]] limits: `limits` (pacing by given limits) is not available in this version; leave it out
-        etc/aplomb.toml:11:24: [[upstream]] credential.oauth: `oauth` (a credential that is fetched and renewed) is not available in this version; leave it out
-        etc/aplomb.toml:12:1: [[upstream]] limit: `limit` (pacing by given limits) is not available in this version; leave it out
-        etc/aplomb.toml:17:14: [[upstream]] credential: a list of credentials is not available in this version; give one
-        etc/aplomb.toml:20:12: [[route]] upstream: a list of equals is not available in this version; name one and put the others into `fallback`
-        etc/aplomb.toml:21:10: [[route]] stream: `stream = "hold"` is not available in this version; leave it out or write `"live"`
-        etc/aplomb.toml:22:8: [[route]] keys: `keys` (keys of its own for callers) is not available in this version; leave it out or write `"none"`
-        etc/aplomb.toml:23:8: [[route]] tier: `tier` (limits by tier) is not available in this version; leave it out
-        etc/aplomb.toml:24:12: [[route]] validate: `validate` (checking requests against a schema) is not available in this version; leave it out
-        etc/aplomb.toml:25:15: [[route]] idempotency: `idempotency` (keeping answers by idempotency key) is not available in this version; leave it out or write `"off"`
-        etc/aplomb.toml:26:10: [[route]] dedupe: `dedupe` (recognising equal requests) is not available in this version; leave it out or write `"0s"`
-        etc/aplomb.toml:27:9: [[route]] price: `price` (prepaid balances) is not available in this version; leave it out or write zeros
-        etc/aplomb.toml:28:18: [[route]] queue.size: `size` (bounding a queue by its length) is not available in this version; leave it out
-        etc/aplomb.toml:28:45: [[route]] queue.prefer_fallback_after: `prefer_fallback_after` (leaving a queue for a fallback) is not available in this version; leave it out
-        etc/aplomb.toml:28:62: [[route]] queue.priority: `priority` (priorities) is not available in this version; leave it out or write `"none"`
-        etc/aplomb.toml:29:9: [[route]] hedge: `hedge` (asking a second time before an answer came) is not available in this version; leave it out or write `"off"`
-        etc/aplomb.toml:30:17: [[route]] on_store_down: `on_store_down` (keeping keys, balances and answers) is not available in this version; leave it out or write `"local"`
+        etc/aplomb.toml:10:24: [[upstream]] credential.oauth: `oauth` (a credential that is fetched and renewed) is not available in this version; leave it out
+        etc/aplomb.toml:14:10: [[route]] stream: `stream = "hold"` is not available in this version; leave it out or write `"live"`
+        etc/aplomb.toml:15:8: [[route]] keys: `keys` (keys of its own for callers) is not available in this version; leave it out or write `"none"`
+        etc/aplomb.toml:16:8: [[route]] tier: `tier` (limits by tier) is not available in this version; leave it out
+        etc/aplomb.toml:17:12: [[route]] validate: `validate` (checking requests against a schema) is not available in this version; leave it out
+        etc/aplomb.toml:18:15: [[route]] idempotency: `idempotency` (keeping answers by idempotency key) is not available in this version; leave it out or write `"off"`
+        etc/aplomb.toml:19:10: [[route]] dedupe: `dedupe` (recognising equal requests) is not available in this version; leave it out or write `"0s"`
+        etc/aplomb.toml:20:9: [[route]] price: `price` (prepaid balances) is not available in this version; leave it out or write zeros
+        etc/aplomb.toml:21:17: [[route]] on_store_down: `on_store_down` (keeping keys, balances and answers) is not available in this version; leave it out or write `"local"`
         "#);
     }
 }

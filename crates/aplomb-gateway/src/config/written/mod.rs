@@ -21,7 +21,7 @@ mod upstream;
 pub(super) use upstream::{WrittenCredential, WrittenUpstream};
 
 mod route;
-pub(super) use route::{WrittenFallback, WrittenRoute};
+pub(super) use route::{WrittenEqual, WrittenFallback, WrittenRoute};
 
 mod file;
 pub(super) use file::WrittenFile;

@@ -4,23 +4,33 @@ use toml::de::DeValue;
 
 use crate::config::written::value::{bytes, choice, line, patience, switch, text, wait, whole};
 use crate::config::written::{At, Section, Spot, later};
-use crate::config::{Disclose, Queue, Repeat, Retry, SharedQuota, Trail, path};
+use crate::config::{Disclose, Priorities, Queue, Repeat, Retry, SharedQuota, Trail, path};
 
 /// What is said about a route; [`Route`](crate::config::Route) has the page of every key.
 #[derive(Debug)]
 pub(crate) struct WrittenRoute {
     pub(crate) spot: Spot,
     pub(crate) path: Option<At<String>>,
-    pub(crate) upstream: Option<At<String>>,
+    pub(crate) upstream: Vec<WrittenEqual>,
     pub(crate) fallback: Vec<WrittenFallback>,
     pub(crate) answer: Option<At<String>>,
     pub(crate) open: bool,
     pub(crate) retry: Retry,
     pub(crate) queue: Queue,
+    pub(crate) hedge: bool,
     pub(crate) disclose: Option<Disclose>,
     pub(crate) trail: Option<Trail>,
     pub(crate) shared_quota: Option<SharedQuota>,
     pub(crate) replay_bytes: Option<At<u64>>,
+}
+
+/// One of those who are asked first.
+#[derive(Debug)]
+pub(crate) struct WrittenEqual {
+    /// Whom to ask.
+    pub(crate) upstream: At<String>,
+    /// How much of the load it takes.
+    pub(crate) weight: u32,
 }
 
 /// What is said about a fallback.
@@ -43,12 +53,13 @@ impl WrittenRoute {
         let written = Self {
             spot: row.spot().clone(),
             path: row.required("path", "the prefix of the paths that it serves", prefix),
-            upstream: row.required("upstream", "the name of the upstream to ask", one_upstream),
+            upstream: read_equals(&mut row),
             fallback: read_fallbacks(&mut row),
             answer: row.take("answer", line),
             open: row.take("open", switch).is_some_and(|at| at.value),
             retry: row.section("retry").map(read_retry).unwrap_or_default(),
             queue: row.section("queue").map(read_queue).unwrap_or_default(),
+            hedge: row.take("hedge", choice(&[("off", false), ("on", true)])).is_some_and(|at| at.value),
             disclose: row.take("disclose", choice(&disclose)).map(|at| at.value),
             trail: row.take("trail", choice(&trail)).map(|at| at.value),
             shared_quota: row.take("shared_quota", choice(&shared_quota)).map(|at| at.value),
@@ -83,12 +94,30 @@ fn prefix(value: &DeValue<'_>) -> Result<String, String> {
     Ok(path.to_owned())
 }
 
-fn one_upstream(value: &DeValue<'_>) -> Result<String, String> {
-    if value.is_array() {
-        let told =
-            "a list of equals is not available in this version; name one and put the others into `fallback`";
-        return Err(told.to_owned());
+/// One upstream, or a list of equals.
+fn read_equals(row: &mut Section<'_>) -> Vec<WrittenEqual> {
+    let is_list = row.raw("upstream").is_some_and(|found| found.value.is_array());
+    if !is_list {
+        let one = row.required("upstream", "the name of the upstream to ask", one_upstream);
+        return one.map(|upstream| WrittenEqual { upstream, weight: 1 }).into_iter().collect();
     }
+    let list = row.list("upstream", "[\"a\", { name = \"b\", weight = 2 }]");
+    list.into_iter().filter_map(|one| read_equal(row, one)).collect()
+}
+
+fn read_equal<'p>(row: &Section<'p>, one: At<&'p DeValue<'p>>) -> Option<WrittenEqual> {
+    if let Some(name) = one.value.as_str() {
+        return Some(WrittenEqual { upstream: At { value: name.to_owned(), spot: one.spot }, weight: 1 });
+    }
+    let mut table = row.open(one, "expected a name, or a table such as `{ name = \"b\", weight = 2 }`")?;
+    let upstream = table.required("name", "the name of the upstream to ask", one_upstream);
+    let weight = table.take("weight", whole(1..=1_000));
+    table.finish();
+    let weight = weight.and_then(|at| at.value.try_into().ok()).unwrap_or(1);
+    Some(WrittenEqual { upstream: upstream?, weight })
+}
+
+fn one_upstream(value: &DeValue<'_>) -> Result<String, String> {
     text(value).map(str::to_owned)
 }
 
@@ -137,8 +166,16 @@ fn read_retry(mut table: Section<'_>) -> Retry {
 
 fn read_queue(mut table: Section<'_>) -> Queue {
     let default = Queue::default();
-    let queue = Queue { max_wait: table.take("max_wait", wait).map_or(default.max_wait, |at| at.value) };
-    table.refuse(later::QUEUE);
+    let priority = [("none", Priorities::None), ("header", Priorities::Header)];
+    let size = table.take("size", whole(0..=1_000_000));
+    let queue = Queue {
+        max_wait: table.take("max_wait", wait).map_or(default.max_wait, |at| at.value),
+        size: size.and_then(|at| at.value.try_into().ok()).unwrap_or(default.size),
+        prefer_fallback_after: table
+            .take("prefer_fallback_after", wait)
+            .map_or(default.prefer_fallback_after, |at| at.value),
+        priority: table.take("priority", choice(&priority)).map_or(default.priority, |at| at.value),
+    };
     table.finish();
     queue
 }

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::config::written::value::{bytes, line, name, patience, text};
+use toml::de::DeValue;
+
+use crate::config::written::value::{bytes, line, name, patience, text, whole};
 use crate::config::written::{At, Section, Spot, later};
-use crate::config::{Base, Timeouts};
+use crate::config::{Allowance, AllowanceError, Base, Limits, ModelLimits, Timeouts};
 
 /// What is said about an upstream; [`Upstream`](crate::config::Upstream) has the page of every key.
 #[derive(Debug)]
@@ -16,6 +18,9 @@ pub(crate) struct WrittenUpstream {
     pub(crate) has_url: bool,
     pub(crate) dialect: Option<At<String>>,
     pub(crate) credential: Option<At<WrittenCredential>>,
+    pub(crate) more_keys: Vec<At<WrittenCredential>>,
+    pub(crate) limits: Limits,
+    pub(crate) model_limits: Vec<ModelLimits>,
     pub(crate) timeouts: Timeouts,
     pub(crate) hold_bytes: Option<At<u64>>,
     pub(crate) ca: Option<At<PathBuf>>,
@@ -42,30 +47,44 @@ pub(crate) enum WrittenCredential {
 impl WrittenUpstream {
     /// Reads a row.
     pub(super) fn read(mut row: Section<'_>) -> Self {
+        let mut credentials = read_credentials(&mut row).into_iter();
         let written = Self {
             spot: row.spot().clone(),
             name: row.required("name", "the name that routes call it by", name),
             url: row.take("url", |value| text(value)?.parse()),
             has_url: row.has("url"),
             dialect: row.take("dialect", line),
-            credential: read_credential(&mut row),
+            credential: credentials.next(),
+            more_keys: credentials.collect(),
+            limits: row.section("limits").map(read_limits).unwrap_or_default(),
+            model_limits: read_model_limits(&mut row),
             timeouts: row.section("timeouts").map(read_timeouts).unwrap_or_default(),
             hold_bytes: row.take("hold_bytes", bytes(0..=1 << 40)),
             ca: row.take("ca", |value| text(value).map(PathBuf::from)),
         };
-        row.refuse(later::UPSTREAM);
         row.finish();
         written
     }
 }
 
-fn read_credential(row: &mut Section<'_>) -> Option<At<WrittenCredential>> {
-    let found = row.raw("credential")?;
-    let spot = found.spot.clone();
-    if found.value.is_array() {
-        row.note(&spot, "a list of credentials is not available in this version; give one");
-        return None;
+/// One credential, or a list of credentials of ours.
+fn read_credentials(row: &mut Section<'_>) -> Vec<At<WrittenCredential>> {
+    let Some(found) = row.raw("credential") else { return Vec::new() };
+    if !found.value.is_array() {
+        return read_credential(row, found).into_iter().collect();
     }
+    let list = row.list("credential", "[{ env = \"A\" }, { env = \"B\" }]");
+    let all: Vec<_> = list.into_iter().filter_map(|one| read_credential(row, one)).collect();
+    for one in &all {
+        if !matches!(one.value, WrittenCredential::Env { .. }) {
+            row.note(&one.spot, "only credentials of ours can stand in a list: `{ env = \"NAME\" }`");
+        }
+    }
+    all
+}
+
+fn read_credential<'p>(row: &Section<'p>, found: At<&'p DeValue<'p>>) -> Option<At<WrittenCredential>> {
+    let spot = found.spot.clone();
     match found.value.as_str() {
         Some("caller") => return Some(At { value: WrittenCredential::Caller, spot }),
         Some("none") => return Some(At { value: WrittenCredential::Nothing, spot }),
@@ -87,6 +106,58 @@ fn read_credential(row: &mut Section<'_>) -> Option<At<WrittenCredential>> {
     table.finish();
     let value = WrittenCredential::Env { variable: variable?, header, prefix: prefix.map(|at| at.value) };
     Some(At { value, spot })
+}
+
+fn read_limits(mut table: Section<'_>) -> Limits {
+    let limits = take_limits(&mut table);
+    table.finish();
+    limits
+}
+
+fn take_limits(table: &mut Section<'_>) -> Limits {
+    let mut limits = Limits::default();
+    let kinds = [
+        ("requests", &mut limits.requests),
+        ("tokens", &mut limits.tokens),
+        ("input_tokens", &mut limits.input_tokens),
+        ("output_tokens", &mut limits.output_tokens),
+    ];
+    for (key, allowances) in kinds {
+        *allowances = read_allowances(table, key);
+    }
+    let concurrency = table.take("concurrency", whole(1..=1_000_000));
+    limits.concurrency = concurrency.and_then(|at| at.value.try_into().ok());
+    limits
+}
+
+/// One allowance, or a list: by the minute and by the day.
+fn read_allowances(table: &mut Section<'_>, key: &'static str) -> Vec<Allowance> {
+    let allowance = |value: &DeValue<'_>| text(value)?.parse().map_err(|err: AllowanceError| err.to_string());
+    match table.raw(key) {
+        None => Vec::new(),
+        Some(found) if !found.value.is_array() => {
+            table.take(key, allowance).map(|at| at.value).into_iter().collect()
+        }
+        Some(_) => {
+            let list = table.list(key, "[\"1000/min\", \"10000/day\"]");
+            let read =
+                |one: At<&DeValue<'_>>| allowance(one.value).map_err(|told| table.note(&one.spot, told)).ok();
+            list.into_iter().filter_map(read).collect()
+        }
+    }
+}
+
+fn read_model_limits(row: &mut Section<'_>) -> Vec<ModelLimits> {
+    let list = row.list("limit", "[{ model = \"llama-*\", requests = \"30/min\" }]");
+    let read = |one| {
+        let mut table =
+            row.open(one, "expected a table such as `{ model = \"llama-*\", requests = \"30/min\" }`")?;
+        let model = table.required("model", "the model, or a pattern such as `llama-*`", line);
+        let limits = take_limits(&mut table);
+        table.finish();
+        Some(ModelLimits { model: model?.value, limits })
+    };
+    list.into_iter().filter_map(read).collect()
 }
 
 fn read_timeouts(mut table: Section<'_>) -> Timeouts {

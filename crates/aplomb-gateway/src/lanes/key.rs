@@ -1,0 +1,69 @@
+//! Which lane a request belongs to, and whose it is: hashes under a key that nobody outside knows.
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+use crate::setup::Setup;
+
+/// A lane by its hash: two 64-bit hashes under two keys, so that nobody can find two lanes that fall together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LaneKey(u64, u64);
+
+/// The keys of one process.
+#[derive(Debug, Default)]
+pub(crate) struct Tag(RandomState, RandomState);
+
+impl Tag {
+    /// The lane of a credential at an upstream, for a model.
+    pub(crate) fn lane(&self, quota: LaneKey, model: Option<&str>) -> LaneKey {
+        self.hash(&(quota.0, quota.1, model))
+    }
+
+    /// The quota of a credential at an upstream, over all its models.
+    pub(crate) fn quota(&self, upstream: &str, credential: u64) -> LaneKey {
+        self.hash(&(upstream, credential))
+    }
+
+    /// A caller that sends no credential, by its address.
+    pub(crate) fn address(&self, address: IpAddr) -> u64 {
+        self.0.hash_one(address)
+    }
+
+    /// The credential that a caller sends, if it sends any.
+    pub(crate) fn credential(&self, setup: &Setup, headers: &HeaderMap) -> Option<u64> {
+        let names = &setup.credential_headers;
+        let mut sent = names.iter().flat_map(|name| headers.get_all(name)).peekable();
+        sent.peek()?;
+        let all: Vec<&[u8]> = sent.map(http::HeaderValue::as_bytes).collect();
+        Some(self.0.hash_one(all))
+    }
+
+    fn hash(&self, value: &impl Hash) -> LaneKey {
+        LaneKey(self.0.hash_one(value), self.1.hash_one(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_are_told_apart_by_upstream_credential_and_model() {
+        let tag = Tag::default();
+        let lane = |upstream: &str, credential, model: Option<&str>| {
+            tag.lane(tag.quota(upstream, credential), model)
+        };
+        let one = lane("groq", 1, Some("a"));
+        assert_eq!(one, lane("groq", 1, Some("a")));
+        for other in [
+            lane("groq", 1, Some("b")),
+            lane("groq", 1, None),
+            lane("groq", 2, Some("a")),
+            lane("x", 1, Some("a")),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Lanes: one queue towards each upstream quota (upstream × credential × model), shared by all threads.
+//!
+//! What a lane decides stands in `aplomb_core::lane`, without a clock or a lock. Here are the clock, a short lock for each
+//! decision, and the callers that wait.
+
+mod key;
+
+mod registry;
+pub(crate) use registry::Lanes;
+
+mod cell;
+pub(crate) use cell::{Cell, Refused, Wish};
+
+mod permit;
+pub(crate) use permit::Permit;
+
+mod report;

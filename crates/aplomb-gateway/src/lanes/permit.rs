@@ -1,0 +1,78 @@
+//! A permit: one call under way in its lane, given back when it is over, whatever happens to it.
+
+use std::cell::Cell as Flag;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use aplomb_core::lane::{Cost, Heard, Pass};
+use aplomb_core::{Failure, Limit};
+
+use super::cell::Cell;
+
+/// Leave to send one request. Dropped without a word it counts as given up by its caller.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    cell: Arc<Cell>,
+    pass: Pass,
+    actual: Option<Cost>,
+    /// What the answer's head told of limits.
+    limits: Vec<Limit>,
+    /// Whether it came, for who watches.
+    begun: Option<Rc<Flag<bool>>>,
+}
+
+impl Permit {
+    pub(super) fn new(cell: Arc<Cell>, pass: Pass) -> Self {
+        Self { cell, pass, actual: None, limits: Vec::new(), begun: None }
+    }
+
+    /// Its lane.
+    pub(crate) fn cell(&self) -> &Arc<Cell> {
+        &self.cell
+    }
+
+    /// Its place in the order of arrival, for when it comes back.
+    pub(crate) fn number(&self) -> u64 {
+        self.pass.number
+    }
+
+    /// The answer's head came, and told of these limits.
+    pub(crate) fn head(&mut self, limits: Vec<Limit>) {
+        self.pass.first_byte = Some(self.cell.now());
+        self.limits = limits;
+        if let Some(begun) = &self.begun {
+            begun.set(true);
+        }
+    }
+
+    /// Whether the answer's head came, told while the call is under way.
+    pub(crate) fn watch(&mut self) -> Rc<Flag<bool>> {
+        Rc::clone(self.begun.get_or_insert_default())
+    }
+
+    /// It is a retry that the budgets paid for.
+    pub(crate) fn retried(&mut self, throttled: bool) {
+        self.pass.retried(throttled);
+    }
+
+    /// What came of it, and the failure if it is one.
+    pub(crate) fn hear(&mut self, heard: Heard, failure: Option<&Failure>, random: f64) {
+        self.cell.hear(&mut self.pass, heard, &self.limits, failure, random);
+    }
+
+    /// What it really took, as far as the answer says.
+    pub(crate) fn took(&mut self, actual: Cost) {
+        self.actual = Some(actual);
+    }
+
+    /// What was reserved for it.
+    pub(crate) fn cost(&self) -> Cost {
+        self.pass.cost
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.cell.end(&self.pass, self.actual);
+    }
+}
