@@ -16,6 +16,8 @@ pub(super) struct Memory {
     limits: Limits,
     sequences: Turns,
     attempts: Turns,
+    /// When it began, or began anew.
+    since: Duration,
 }
 
 /// What is done to one request.
@@ -33,11 +35,12 @@ pub(super) struct Chosen {
 impl Memory {
     pub(super) fn new(settings: &MockSettings) -> Self {
         let limits = Limits::new(settings.limit, settings.burst, settings.tokens_limit);
-        Self { limits, sequences: Turns::default(), attempts: Turns::default() }
+        Self { limits, sequences: Turns::default(), attempts: Turns::default(), since: Duration::ZERO }
     }
 
-    /// Forgets sequences and attempts; the limits stay as they are.
-    pub(super) fn clear(&mut self) {
+    /// Forgets sequences and attempts, and has the outage come anew; the limits stay as they are.
+    pub(super) fn clear(&mut self, now: Duration) {
+        self.since = now;
         self.sequences.clear();
         self.attempts.clear();
     }
@@ -74,7 +77,8 @@ impl Memory {
         attempt: u32,
         now: Duration,
     ) -> (Act, bool) {
-        let down = settings.outage.as_ref().filter(|outage| (outage.from..outage.until).contains(&now));
+        let passed = now.saturating_sub(self.since);
+        let down = settings.outage.as_ref().filter(|outage| (outage.from..outage.until).contains(&passed));
         if let Some(outage) = down {
             return (outage.act.clone(), false);
         }
@@ -141,7 +145,7 @@ mod tests {
         assert_eq!(told(&mut memory, &settings, &b, SECOND), "503");
         assert_eq!(told(&mut memory, &settings, &a, SECOND), "ok");
         assert_eq!(memory.choose(&settings, &a, SECOND).attempt, 3);
-        memory.clear();
+        memory.clear(SECOND);
         assert_eq!(told(&mut memory, &settings, &a, SECOND), "503");
     }
 
@@ -169,6 +173,9 @@ mod tests {
         assert_eq!(told(&mut memory, &settings, &any, SECOND * 6), "404");
         let named = asked(Some("ok"), "a", "");
         assert_eq!(told(&mut memory, &settings, &named, SECOND * 5), "ok");
+        memory.clear(SECOND * 10);
+        assert_eq!(told(&mut memory, &settings, &any, SECOND * 10), "404");
+        assert_eq!(told(&mut memory, &settings, &any, SECOND * 15), "unavailable");
     }
 
     #[test]

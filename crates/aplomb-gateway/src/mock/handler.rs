@@ -60,11 +60,12 @@ impl Shared {
         self.state().journal.end(number, now, hung_up);
     }
 
-    /// Forgets log, counts, sequences and attempts.
+    /// Forgets log, counts, sequences and attempts, and has the outage come anew.
     pub(super) fn clear(&self) {
+        let now = self.started.elapsed();
         let mut state = self.state();
         state.journal.clear();
-        state.memory.clear();
+        state.memory.clear(now);
     }
 }
 

@@ -92,7 +92,7 @@ impl MockHandle {
         self.shared.state().journal.tally().clone()
     }
 
-    /// Forgets what it saw, and begins every sequence anew.
+    /// Forgets what it saw, and begins every sequence and the outage anew.
     pub fn clear(&self) {
         self.shared.clear();
     }

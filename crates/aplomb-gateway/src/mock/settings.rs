@@ -32,7 +32,7 @@ pub struct MockSettings {
     pub tokens_limit: Option<Rate>,
     /// What happens at random.
     pub fail: Vec<FailRate>,
-    /// A time in which nothing is answered as it should be.
+    /// A time in which nothing is answered as it should be, since the start or since the log was cleared.
     pub outage: Option<Outage>,
     /// What answers say of waits and limits; default all that the API says.
     pub hints: Hints,
@@ -78,7 +78,7 @@ pub struct FailRate {
     pub share: f64,
 }
 
-/// A time since the start in which every request fails: `5s..15s`, or `5s..15s:reset` to say how.
+/// A time since the start, or since the log was cleared, in which every request fails: `5s..15s`, or `5s..15s:reset` to say how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outage {
     /// When it begins.

@@ -29,8 +29,11 @@ impl Playing<'_> {
         let frame = stream.frame;
         let Some((how, after)) = fault else { return self.paced(frame, stream.events, true) };
         let mut events = stream.events;
-        let kept =
-            if *how == Break::NoTerminal { events.len() - stream.closing } else { after.min(events.len()) };
+        let kept = match (how, after) {
+            (Break::NoTerminal, 0) => events.len() - stream.closing,
+            (Break::NoTerminal, missing) => events.len().saturating_sub(missing),
+            _ => after.min(events.len()),
+        };
         let rest = events.split_off(kept);
         let mut steps = match how {
             Break::Malformed => {

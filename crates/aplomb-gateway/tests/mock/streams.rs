@@ -107,6 +107,13 @@ fn a_stream_without_its_terminal_event_ends_cleanly() {
 }
 
 #[test]
+fn a_stream_may_lack_nothing_but_its_last_event() {
+    let (got, _, failure) = broken("no-terminal:1");
+    assert_eq!((got.whole, got.end, failure), (true, End::Closed, None));
+    assert!(got.text().contains(r#""finish_reason":"stop""#) && !got.text().contains("[DONE]"));
+}
+
+#[test]
 fn errors_come_as_an_event_or_as_bare_json_after_what_was_sent() {
     let (got, _, failure) = broken("error-event:overloaded:4");
     assert_eq!(events(&got), 5);

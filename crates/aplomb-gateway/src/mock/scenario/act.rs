@@ -66,7 +66,7 @@ pub enum Break {
     Stall,
     /// One event can't be read; the rest is well.
     Malformed,
-    /// It ends cleanly, without saying that it is complete.
+    /// It ends cleanly, without saying that it is complete: so many events at its end are missing, or all that say so.
     NoTerminal,
     /// An error is told as an event of the API, and the stream ends.
     ErrorEvent(What),

@@ -51,7 +51,9 @@ fn behaviour(name: &str, argument: Option<&str>) -> Result<Behaviour, ScenarioEr
         "cut" => Behaviour::Broken(Break::Cut, events(name, argument)?),
         "stall" => Behaviour::Broken(Break::Stall, events(name, argument)?),
         "malformed" => Behaviour::Broken(Break::Malformed, events(name, argument)?),
-        "no-terminal" => Behaviour::Broken(Break::NoTerminal, 0),
+        "no-terminal" => {
+            Behaviour::Broken(Break::NoTerminal, argument.map_or(Ok(0), |_| events(name, argument))?)
+        }
         "reset-mid" => Behaviour::Broken(Break::Reset, events(name, argument)?),
         "error-event" => told(name, argument, Break::ErrorEvent)?,
         "bare-error" => told(name, argument, Break::BareError)?,
@@ -234,6 +236,7 @@ mod tests {
         assert_eq!(act("error-event:rate_limit:4").behaviour, error(What::Kind(Kind::RateLimit), 4));
         assert_eq!(act("error-event:529").behaviour, error(What::Status(529), EVENTS));
         assert_eq!(act("error-event:0").behaviour, error(What::Kind(Kind::Overloaded), 0));
+        assert_eq!(act("no-terminal:1").behaviour, Behaviour::Broken(Break::NoTerminal, 1));
         assert_eq!(act("slow:2s").delay, Duration::from_secs(2));
         let outage = Behaviour::Outage(Duration::from_secs(10), Box::new(Behaviour::Html(504)));
         assert_eq!(act("outage:10s:html:504").behaviour, outage);
