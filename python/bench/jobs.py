@@ -64,8 +64,9 @@ async def _crew(whom: Whom, options: Namespace, sizes: Iterator[str] | None = No
 
 def outage(whom: Whom, provider: Provider, options: Namespace) -> dict[str, Any]:
     """Calls that come at a steady rate, whether those before them were answered or not, and a provider that is down."""
-    down, up = (provider.at(second) for second in options.down)
-    calls = asyncio.run(_arrivals(whom, options, down - options.before))
+    begin = provider.begin()
+    down, up = (begin + second for second in options.down)
+    calls = asyncio.run(_arrivals(whom, options, begin))
     seen = provider.seen()
     numbers = outcome(calls, seen)
     met = sum(down <= call.begun < up for call in calls)

@@ -27,21 +27,18 @@ class Provider:
         between = (began + time.perf_counter()) / 2
         # What its clock showed at zero of ours.
         self._started = between - self._rows()[-1]["at_ms"] / 1000
-        self.forget()
+        self.begin()
 
-    def at(self, seconds: float) -> float:
-        """When so many seconds have passed since its start."""
-        return self._started + seconds
-
-    def forget(self) -> None:
-        """Empties its log."""
+    def begin(self) -> float:
+        """Empties its log, from which moment on it counts the time until an outage."""
         self._fetch("/_mock/log", method="DELETE")
+        return time.perf_counter()
 
     def seen(self) -> list[Seen]:
-        """Everything since it forgot, oldest first."""
+        """Everything since then, oldest first."""
         return [
             # It counts a quarter of the body's bytes, rounded up.
-            Seen(self.at(row["at_ms"] / 1000), row["status"], -(-row["body_bytes"] // 4))
+            Seen(self._started + row["at_ms"] / 1000, row["status"], -(-row["body_bytes"] // 4))
             for row in self._rows()
         ]
 
