@@ -196,14 +196,21 @@ impl Endpoint {
         if self.method != method {
             return false;
         }
-        let mut given = path.trim_end_matches('/').rsplit('/');
-        self.path.iter().rev().all(|part| given.next().is_some_and(|seen| segment_fits(part, seen)))
+        // Bytes, because splitting text costs several times as much, and every request is looked at.
+        let mut given = Some(path.trim_end_matches('/').as_bytes());
+        self.path.iter().rev().all(|part| {
+            let Some(left) = given else { return false };
+            let slash = left.iter().rposition(|byte| *byte == b'/');
+            given = slash.map(|at| &left[..at]);
+            segment_fits(part.as_bytes(), &left[slash.map_or(0, |at| at + 1)..])
+        })
     }
 }
 
-fn segment_fits(pattern: &str, seen: &str) -> bool {
-    match pattern.split_once('*') {
-        Some((before, after)) => {
+fn segment_fits(pattern: &[u8], seen: &[u8]) -> bool {
+    match pattern.iter().position(|byte| *byte == b'*') {
+        Some(star) => {
+            let (before, after) = (&pattern[..star], &pattern[star + 1..]);
             seen.len() >= before.len() + after.len() && seen.starts_with(before) && seen.ends_with(after)
         }
         None => pattern == seen,
