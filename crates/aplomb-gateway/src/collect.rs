@@ -58,6 +58,10 @@ pub(crate) async fn until_whole(
             Some(Err(error)) => return Collected::Broken { silent: error.fault() == BodyFault::Silent },
             Some(Ok(frame)) => {
                 let Ok(data) = frame.into_data() else { continue };
+                // The usual answer is one piece, which needs no list of pieces and no count of what waits.
+                if kept.length == 0 && data.len() <= bound && body.is_end_stream() {
+                    return Collected::Whole(data);
+                }
                 if !kept.push(worker, data, bound) {
                     return Collected::Flows(kept.flow(body));
                 }
