@@ -1,6 +1,5 @@
 //! The setup that a request begins with and keeps: the configuration, with everything found in it that routing needs.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use aplomb_core::{Catalog, Dialect};
@@ -26,7 +25,8 @@ pub(crate) struct Setup {
     request_id_headers: Vec<(&'static str, HeaderName)>,
     /// Whose word about callers' addresses counts.
     pub(crate) proxies: Arc<TrustedProxies>,
-    routes: HashMap<String, Arc<Way>>,
+    /// Found by the route that they are of.
+    ways: Vec<Arc<Way>>,
 }
 
 /// How callers of a dialect send their credential.
@@ -110,14 +110,14 @@ impl Setup {
     /// # Errors
     /// The first upstream that can't be reached as it is configured.
     pub(crate) fn new(config: Config, catalog: &'static Catalog) -> Result<Self, SetupError> {
-        let mut routes = HashMap::new();
+        let mut ways = Vec::new();
         for route in config.routes.iter() {
             let targets =
                 route.hops().map(|hop| targets(hop, catalog)).collect::<Result<Vec<_>, _>>()?.concat();
             let named = route.answer.as_deref().and_then(|name| catalog.get(name));
             let answer = named.or_else(|| targets.first().and_then(|target: &Target| target.dialect));
             let way = Way { route: Arc::clone(route), targets, answer };
-            routes.insert(route.path.clone(), Arc::new(way));
+            ways.push(Arc::new(way));
         }
         let auths = || catalog.dialects().filter_map(|dialect| dialect.auth.as_ref());
         let mut credential_headers: Vec<HeaderName> = auths()
@@ -153,7 +153,7 @@ impl Setup {
             credential_params,
             request_id_headers,
             proxies,
-            routes,
+            ways,
         })
     }
 
@@ -173,7 +173,7 @@ impl Setup {
 
     /// Every target of every route.
     pub(crate) fn targets(&self) -> Vec<&Target> {
-        self.routes.values().flat_map(|way| &way.targets).collect()
+        self.ways.iter().flat_map(|way| &way.targets).collect()
     }
 
     /// The route of a path, and what lies behind its prefix.
@@ -182,7 +182,8 @@ impl Setup {
     /// No route, or a path that is refused.
     pub(crate) fn find<'p>(&self, path: &'p str) -> Result<(&Arc<Way>, &'p str), NoRoute> {
         let found = self.config.routes.find(path)?;
-        let way = self.routes.get(&found.route.path).ok_or(NoRoute::Unknown)?;
+        let way =
+            self.ways.iter().find(|way| Arc::ptr_eq(&way.route, found.route)).ok_or(NoRoute::Unknown)?;
         Ok((way, found.rest))
     }
 }
