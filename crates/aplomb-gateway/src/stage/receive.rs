@@ -33,8 +33,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Greeting {
     /// The caller's own request id if it is sane, else ours.
     pub(crate) id: RequestId,
-    /// The dialect asked for, or the one whose credential header was used.
-    pub(crate) answer: Option<&'static Dialect>,
     /// The origin that the answer is for, when a browser may read it.
     pub(crate) origin: Option<HeaderValue>,
     /// `HEAD`: no answer has a body.
@@ -149,7 +147,6 @@ pub(crate) fn greet(worker: &Worker, setup: &Setup, raw: &Request<Incoming>) -> 
     let own = headers.get(&REQUEST_ID).and_then(RequestId::of_caller);
     Greeting {
         id: own.unwrap_or_else(|| worker.new_id()),
-        answer: wants_problem(setup, headers).or_else(|| setup.by_credential(headers)),
         origin: browser::allowed_origin(&setup.config.server, headers),
         head: raw.method() == Method::HEAD,
     }
@@ -174,12 +171,14 @@ pub(crate) fn read<'a>(
 ) -> impl Future<Output = Result<Received, Box<Problem>>> + use<'a> {
     let (parts, incoming) = raw.into_parts();
     // The head is judged at once, so that the future holds what became of it and not the head as well.
-    let head = head(worker, setup, parts, from, greeting, trail);
+    let head = head(worker, setup, parts, from, &greeting.id, trail);
     async move {
         let mut received = head?;
         let kept = keep(worker, setup, &received.way, incoming).await;
-        let own = received.answer.or(received.way.answer).or(greeting.answer);
-        (received.body, received.hold) = kept.map_err(|problem| problem.answer_in(own))?;
+        (received.body, received.hold) = kept.map_err(|problem| {
+            let own = received.answer.or(received.way.answer);
+            problem.answer_in(own.or_else(|| setup.by_credential(&received.headers)))
+        })?;
         Ok(received)
     }
 }
@@ -190,16 +189,20 @@ fn head(
     setup: &Arc<Setup>,
     parts: http::request::Parts,
     from: ConnInfo,
-    greeting: &Greeting,
+    id: &RequestId,
     trail: &mut Trail,
 ) -> Result<Received, Box<Problem>> {
     let asked = wants_problem(setup, &parts.headers);
     let found = setup.find(parts.uri.path());
     let own = found.as_ref().ok().and_then(|(way, _)| way.answer);
-    let told = |problem: Problem| problem.answer_in(asked.or(own).or(greeting.answer));
-    browser::check(&setup.config.server, &parts.uri, &parts.headers).map_err(told)?;
-    refuse_unfit(worker, setup, &parts).map_err(told)?;
-    let (way, rest) = found.map_err(|why| told(no_route(why, parts.uri.path())))?;
+    // A caller shows by its credential's header what it speaks; that is looked at when nothing else says it.
+    let told = |problem: Problem, headers: &HeaderMap| {
+        problem.answer_in(asked.or(own).or_else(|| setup.by_credential(headers)))
+    };
+    let fit = browser::check(&setup.config.server, &parts.uri, &parts.headers)
+        .and_then(|()| refuse_unfit(worker, setup, &parts));
+    fit.map_err(|problem| told(problem, &parts.headers))?;
+    let (way, rest) = found.map_err(|why| told(no_route(why, parts.uri.path()), &parts.headers))?;
     trail.route = Some(Arc::clone(&way.route));
     let rest = Rest::new(&parts.uri, rest);
     let way = Arc::clone(way);
@@ -207,8 +210,8 @@ fn head(
     let priority = priority(&way, &parts.headers);
     let accepts_events = accepts_events(&parts.headers);
     let mut headers = parts.headers;
-    prepare(&mut headers, &greeting.id);
-    worker.via().mark(&mut headers, parts.version).map_err(|_| told(came_back()))?;
+    prepare(&mut headers, id);
+    worker.via().mark(&mut headers, parts.version).map_err(|_| told(came_back(), &headers))?;
     Ok(Received {
         setup: Arc::clone(setup),
         way,
@@ -216,7 +219,7 @@ fn head(
         rest,
         headers,
         body: RequestBody::Whole(Bytes::new()),
-        id: greeting.id.clone(),
+        id: id.clone(),
         answer: asked,
         patience,
         priority,
