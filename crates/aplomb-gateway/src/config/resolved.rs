@@ -101,6 +101,7 @@ fn passing_through(name: &str, url: Base, dialect: Option<&Dialect>) -> Arc<Upst
         timeouts: Timeouts::default(),
         hold_bytes: Upstream::HOLD_BYTES,
         ca: None,
+        context: None,
     })
 }
 

@@ -65,14 +65,15 @@ impl Route {
     /// Everybody who may be asked, in order.
     pub fn hops(&self) -> impl Iterator<Item = Hop<'_>> {
         let first =
-            Hop { upstream: &self.upstream, rank: 0, weight: self.weight, model: None, context: None };
+            Hop { upstream: &self.upstream, rank: 0, weight: self.weight, model: None, context: self.upstream.context };
         let equals = self.equals.iter().map(|equal| {
             let Equal { upstream, weight } = equal;
-            Hop { upstream, rank: 0, weight: *weight, model: None, context: None }
+            Hop { upstream, rank: 0, weight: *weight, model: None, context: upstream.context }
         });
         let fallbacks = self.fallback.iter().enumerate().map(|(index, fallback)| {
             let Fallback { upstream, model, context } = fallback;
-            Hop { upstream, rank: index + 1, weight: 1, model: model.as_deref(), context: *context }
+            let context = context.or(upstream.context);
+            Hop { upstream, rank: index + 1, weight: 1, model: model.as_deref(), context }
         });
         std::iter::once(first).chain(equals).chain(fallbacks)
     }
@@ -109,7 +110,8 @@ pub struct Fallback {
     pub upstream: Arc<Upstream>,
     /// The model to name instead of the caller's.
     pub model: Option<String>,
-    /// How many tokens fit; a request that was too long is not sent to one that is declared to be no larger.
+    /// How many tokens fit, if it is not as its upstream says; a request that was too long is not sent to one that is
+    /// declared to be no larger.
     pub context: Option<u64>,
 }
 

@@ -77,6 +77,7 @@ mod tests {
             timeouts: Timeouts::default(),
             hold_bytes: Upstream::HOLD_BYTES,
             ca: None,
+            context: None,
         });
         Routes::new(paths.iter().map(|path| Arc::new(Route::new(path, Arc::clone(&upstream)))).collect())
     }

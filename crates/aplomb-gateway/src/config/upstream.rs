@@ -30,6 +30,8 @@ pub struct Upstream {
     pub hold_bytes: usize,
     /// A file of certificates that are trusted besides the system's, PEM.
     pub ca: Option<PathBuf>,
+    /// How many tokens fit, if told.
+    pub context: Option<u64>,
 }
 
 impl Upstream {

@@ -229,6 +229,28 @@ async fn a_context_that_is_too_long_goes_only_where_it_may_fit() {
 }
 
 #[tokio::test(flavor = "local")]
+async fn a_context_that_is_too_long_goes_to_none_that_is_declared_to_be_no_larger() {
+    let upstream = Upstream::always(error(400, "invalid_request_error", "context_length_exceeded")).await;
+    let other = Upstream::always(json(200, CHOICE)).await;
+    let own = "context = 8000";
+    for (first, second_, fallback, status) in [
+        ("", own, "", 200),
+        (own, "", "", 200),
+        (own, own, "", 400),
+        (own, "context = 8001", "", 200),
+        (own, own, ", context = 9000", 200),
+        (own, "context = 9000", ", context = 4000", 400),
+        (own, "", ", context = 8000", 400),
+    ] {
+        let (more, route) =
+            (second(&other, second_), format!("fallback = [{{ upstream = \"second\"{fallback} }}]"));
+        let wishes = Wishes { upstream: first, more: &more, route: &route, ..Wishes::default() };
+        let told = Rig::with(&upstream, wishes).chat("").await;
+        assert_eq!(told.status(), status, "{first}, then {second_}{fallback}");
+    }
+}
+
+#[tokio::test(flavor = "local")]
 async fn a_hint_beyond_the_longest_wait_is_passed_on_at_once() {
     let upstream = Upstream::always(busy(429, 90_500)).await;
     for (route, attempts) in

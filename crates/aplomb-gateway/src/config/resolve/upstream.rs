@@ -69,6 +69,7 @@ impl<'a> Resolver<'a> {
             timeouts: written.timeouts,
             hold_bytes,
             ca,
+            context: written.context,
         }))
     }
 

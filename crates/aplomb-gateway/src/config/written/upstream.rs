@@ -24,6 +24,7 @@ pub(crate) struct WrittenUpstream {
     pub(crate) timeouts: Timeouts,
     pub(crate) hold_bytes: Option<At<u64>>,
     pub(crate) ca: Option<At<PathBuf>>,
+    pub(crate) context: Option<u64>,
 }
 
 /// What is said about an upstream's credential.
@@ -61,6 +62,7 @@ impl WrittenUpstream {
             timeouts: row.section("timeouts").map(read_timeouts).unwrap_or_default(),
             hold_bytes: row.take("hold_bytes", bytes(0..=1 << 40)),
             ca: row.take("ca", |value| text(value).map(PathBuf::from)),
+            context: row.take("context", whole(1..=1 << 40)).map(|at| at.value),
         };
         row.finish();
         written
