@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use aplomb_core::{Catalog, Failure, Kind, render};
-use http::{HeaderValue, Request, Response};
+use aplomb_core::Catalog;
+use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::admin::{Admin, AdminToken};
@@ -199,28 +199,7 @@ impl Service for Callers {
         pipeline::answer(self.worker.clone(), request, from)
     }
 
-    /// A request that can't be read names no dialect: RFC 9457 is for everybody.
     fn refuse(&self, refusal: Refusal, _from: ConnInfo) -> Response<Body> {
-        let setup = self.worker.shared().setup();
-        let kind = Kind::from_status(refusal.status().as_u16()).unwrap_or(Kind::InvalidRequest);
-        let mut failure = Failure::new(kind).message(refusal.to_string());
-        failure.fault = aplomb_core::Fault::Caller;
-        failure.status = Some(refusal.status().as_u16());
-        let id = self.worker.new_id();
-        tracing::warn!(target: "aplomb::request", id = &*id, status = refusal.status().as_u16(), error = %refusal, "refused");
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = refusal.status();
-        let Some(problem) = setup.catalog.get("problem") else { return response };
-        let rendered = render(problem, &failure, Some(&*id), std::time::SystemTime::now());
-        for (name, value) in rendered.headers {
-            if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                response.headers_mut().insert(name, value);
-            }
-        }
-        let headers = response.headers_mut();
-        headers.insert("aplomb-kind", HeaderValue::from_static(kind.as_str()));
-        headers.insert("aplomb-fault", HeaderValue::from_static("caller"));
-        headers.insert("aplomb-request-id", id.header());
-        response.map(|_| Body::full(rendered.body))
+        pipeline::refuse(&self.worker, refusal)
     }
 }

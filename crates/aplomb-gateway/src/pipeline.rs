@@ -13,11 +13,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{Request, Response};
+use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
 
 use crate::browser;
-use crate::net::{Body, ConnInfo};
+use crate::net::{Body, ConnInfo, Refusal};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::setup::Setup;
@@ -44,6 +44,17 @@ pub(crate) fn answer(
         let reply = respond::reply(&setup, &greeting, outcome, watch.trail());
         settle::finish(watch, reply)
     }
+}
+
+/// Answers a request that the listener refused: nothing of it can be trusted, so that its story is short.
+pub(crate) fn refuse(worker: &Worker, refusal: Refusal) -> Response<Body> {
+    let setup = worker.shared().setup();
+    let greeting = receive::greet_unread(worker);
+    let id = &*greeting.id;
+    tracing::warn!(target: "aplomb::request", id, status = refusal.status().as_u16(), error = %refusal, "refused");
+    let trail = Trail::new(greeting.id.clone(), Instant::now(), Method::GET, Uri::default());
+    let problem = receive::refused(refusal).answer_in(setup.unread());
+    respond::reply(&setup, &greeting, Err(Box::new(problem)), &trail).response
 }
 
 async fn run(

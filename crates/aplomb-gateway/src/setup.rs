@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     pub(crate) credential_params: Vec<&'static str>,
     /// By which header each dialect that has one names a request.
     request_id_headers: Vec<(&'static str, HeaderName)>,
+    /// The dialect in which every route answers, if it is one and the same.
+    common: Option<&'static Dialect>,
     /// Whose word about callers' addresses counts.
     pub(crate) proxies: Arc<TrustedProxies>,
     /// Found by the route that they are of.
@@ -144,6 +146,7 @@ impl Setup {
                 Some((dialect.name.as_str(), header))
             })
             .collect();
+        let common = common(ways.iter().map(|way| way.answer));
         let proxies = Arc::new(TrustedProxies::new(config.server.trusted_proxies.clone()));
         Ok(Self {
             config,
@@ -152,6 +155,7 @@ impl Setup {
             credential_ways,
             credential_params,
             request_id_headers,
+            common,
             proxies,
             ways,
         })
@@ -164,7 +168,7 @@ impl Setup {
     }
 
     /// The dialect whose way of sending credentials a request uses; of several the one of highest rank.
-    pub(crate) fn by_credential(&self, headers: &HeaderMap) -> Option<&'static Dialect> {
+    fn by_credential(&self, headers: &HeaderMap) -> Option<&'static Dialect> {
         let uses = |way: &&CredentialWay| {
             headers.get(&way.header).is_some_and(|value| value.as_bytes().starts_with(way.prefix.as_bytes()))
         };
@@ -174,6 +178,26 @@ impl Setup {
     /// Every target of every route.
     pub(crate) fn targets(&self) -> Vec<&Target> {
         self.ways.iter().flat_map(|way| &way.targets).collect()
+    }
+
+    /// The dialect for a request that belongs to no route: the one whose credential header was used, else what every
+    /// route answers in.
+    ///
+    /// A dialect that every route answers in comes first where the credential fits it too, and where its contract is
+    /// closed: that one promises that no other status is ever seen here.
+    pub(crate) fn without_route(&self, headers: &HeaderMap) -> Option<&'static Dialect> {
+        let fits = |dialect: &&'static Dialect| {
+            let auth = dialect.auth.as_ref();
+            auth.and_then(|auth| Some((headers.get(&auth.header)?, auth)))
+                .is_some_and(|(value, auth)| value.as_bytes().starts_with(auth.prefix.as_bytes()))
+        };
+        let first = self.common.filter(|common| common.closed || fits(common));
+        first.or_else(|| self.by_credential(headers)).or(self.common)
+    }
+
+    /// The dialect for a request of which not even the head could be read.
+    pub(crate) fn unread(&self) -> Option<&'static Dialect> {
+        self.common
     }
 
     /// The route of a path, and what lies behind its prefix.
@@ -186,6 +210,12 @@ impl Setup {
             self.ways.iter().find(|way| Arc::ptr_eq(&way.route, found.route)).ok_or(NoRoute::Unknown)?;
         Ok((way, found.rest))
     }
+}
+
+/// The dialect that all have in common.
+fn common(mut answers: impl Iterator<Item = Option<&'static Dialect>>) -> Option<&'static Dialect> {
+    let first = answers.next()??;
+    answers.all(|other| other.is_some_and(|other| other.name == first.name)).then_some(first)
 }
 
 /// One way for each header and prefix: the dialect of highest rank has it.

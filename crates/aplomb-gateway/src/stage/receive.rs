@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use crate::browser;
 use crate::config::{NoRoute, Priorities};
 use crate::id::RequestId;
-use crate::net::{self, Body, BodyFault, ConnInfo, Kept, Overflow, TrustedProxies};
+use crate::net::{self, Body, BodyFault, ConnInfo, Kept, Overflow, Refusal, TrustedProxies};
 use crate::problem::Problem;
 use crate::setup::{Setup, Way};
 use crate::trail::Trail;
@@ -152,6 +152,20 @@ pub(crate) fn greet(worker: &Worker, setup: &Setup, raw: &Request<Incoming>) -> 
     }
 }
 
+/// What is known of a request of which not even the head could be read.
+pub(crate) fn greet_unread(worker: &Worker) -> Greeting {
+    Greeting { id: worker.new_id(), origin: None, head: false }
+}
+
+/// Why the listener refused a request before anybody read it.
+pub(crate) fn refused(refusal: Refusal) -> Problem {
+    let status = refusal.status();
+    let kind = Kind::from_status(status.as_u16()).unwrap_or(Kind::InvalidRequest);
+    let mut failure = Failure::new(kind).fault(aplomb_core::Fault::Caller).message(refusal.to_string());
+    failure.status = Some(status.as_u16());
+    Problem { should_retry: failure.retryable, ..Problem::local(failure).status(status) }
+}
+
 fn wants_problem(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect> {
     let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
     accept.contains("application/problem+json").then(|| setup.catalog.get("problem")).flatten()
@@ -177,7 +191,7 @@ pub(crate) fn read<'a>(
         let kept = keep(worker, setup, &received.way, incoming).await;
         (received.body, received.hold) = kept.map_err(|problem| {
             let own = received.answer.or(received.way.answer);
-            problem.answer_in(own.or_else(|| setup.by_credential(&received.headers)))
+            problem.answer_in(own.or_else(|| setup.without_route(&received.headers)))
         })?;
         Ok(received)
     }
@@ -197,7 +211,7 @@ fn head(
     let own = found.as_ref().ok().and_then(|(way, _)| way.answer);
     // A caller shows by its credential's header what it speaks; that is looked at when nothing else says it.
     let told = |problem: Problem, headers: &HeaderMap| {
-        problem.answer_in(asked.or(own).or_else(|| setup.by_credential(headers)))
+        problem.answer_in(asked.or(own).or_else(|| setup.without_route(headers)))
     };
     let fit = browser::check(&setup.config.server, &parts.uri, &parts.headers)
         .and_then(|()| refuse_unfit(worker, setup, &parts));

@@ -256,7 +256,7 @@ async fn a_failure_in_another_dialect_is_told_anew_with_its_facts() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn without_a_route_the_credential_tells_the_dialect() {
+async fn without_a_route_the_credential_tells_the_dialect_else_what_every_route_answers_in() {
     let upstream = Upstream::always(json(200, "{}")).await;
     let file = Wishes::default().file(&upstream.url()).replace("path = \"/\"", "path = \"/only\"");
     let rig = Rig::start(super::rig::config(&file));
@@ -264,7 +264,7 @@ async fn without_a_route_the_credential_tells_the_dialect() {
         ("authorization: Bearer sk-x\r\n", "/error/message"),
         ("x-api-key: sk-x\r\n", "/error/message"),
         ("x-goog-api-key: AIza\r\n", "/error/message"),
-        ("", "/detail"),
+        ("", "/error/message"),
         ("authorization: Bearer x\r\naccept: application/problem+json\r\n", "/detail"),
     ] {
         let told = rig.ask(get("/elsewhere", lines)).await;

@@ -6,6 +6,7 @@ mod upstream;
 
 mod http2;
 mod pass;
+mod unrouted;
 
 mod retry;
 
