@@ -99,7 +99,7 @@ pub(crate) async fn error_body(mut body: UpstreamBody, idle: Duration) -> (Bytes
 struct Kept {
     pieces: VecDeque<Bytes>,
     length: usize,
-    holds: Vec<Hold>,
+    hold: Option<Hold>,
 }
 
 impl Kept {
@@ -107,32 +107,50 @@ impl Kept {
     fn push(&mut self, worker: &Worker, data: Bytes, bound: usize) -> bool {
         self.length += data.len();
         let memory = worker.shared().setup_memory();
-        let hold = worker.shared().hold(data.len(), memory);
+        let hold = self.hold.get_or_insert_with(|| worker.shared().hold());
+        let fits = hold.grow(data.len(), memory);
         self.pieces.push_back(data);
-        let fits = hold.is_some();
-        self.holds.extend(hold);
         fits && self.length <= bound
     }
 
+    /// All of it as one; its share of the memory is given back when the last of it was handed over.
     fn join(mut self) -> Bytes {
-        if self.pieces.len() == 1 {
-            return self.pieces.pop_front().unwrap_or_default();
+        let bytes = if self.pieces.len() == 1 {
+            self.pieces.pop_front().unwrap_or_default()
+        } else {
+            let mut all = BytesMut::with_capacity(self.length);
+            for piece in self.pieces {
+                all.extend_from_slice(&piece);
+            }
+            all.freeze()
+        };
+        match self.hold {
+            Some(hold) => Bytes::from_owner(Held { bytes, _hold: hold }),
+            None => bytes,
         }
-        let mut all = BytesMut::with_capacity(self.length);
-        for piece in self.pieces {
-            all.extend_from_slice(&piece);
-        }
-        all.freeze()
     }
 
     fn flow(self, rest: UpstreamBody) -> Body {
-        Body::stream(Resumed { first: self.pieces, rest })
+        Body::stream(Resumed { first: self.pieces, hold: self.hold, rest })
+    }
+}
+
+/// Bytes with their share of the memory.
+struct Held {
+    bytes: Bytes,
+    _hold: Hold,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
 /// What was kept, then the rest as it comes.
 struct Resumed {
     first: VecDeque<Bytes>,
+    hold: Option<Hold>,
     rest: UpstreamBody,
 }
 
@@ -147,6 +165,7 @@ impl http_body::Body for Resumed {
         if let Some(piece) = self.first.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
+        self.hold = None;
         Pin::new(&mut self.rest).poll_frame(cx)
     }
 

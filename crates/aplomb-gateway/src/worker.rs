@@ -61,12 +61,9 @@ impl Shared {
         self.setup.load().config.server.memory
     }
 
-    /// Takes memory for a held body, unless the server's bound would be passed.
-    pub(crate) fn hold(self: &Arc<Self>, bytes: usize, bound: u64) -> Option<Hold> {
-        let bytes = bytes as u64;
-        let before = self.held.fetch_add(bytes, Ordering::Relaxed);
-        let hold = Hold { shared: Arc::clone(self), bytes };
-        (before.saturating_add(bytes) <= bound).then_some(hold)
+    /// A share of the memory for held bodies that is to grow with one.
+    pub(crate) fn hold(self: &Arc<Self>) -> Hold {
+        Hold { shared: Arc::clone(self), bytes: 0 }
     }
 }
 
@@ -75,6 +72,16 @@ impl Shared {
 pub(crate) struct Hold {
     shared: Arc<Shared>,
     bytes: u64,
+}
+
+impl Hold {
+    /// Counts more bytes, and says whether the server's bound still holds; they are counted either way.
+    pub(crate) fn grow(&mut self, bytes: usize, bound: u64) -> bool {
+        let bytes = bytes as u64;
+        self.bytes += bytes;
+        let before = self.shared.held.fetch_add(bytes, Ordering::Relaxed);
+        before.saturating_add(bytes) <= bound
+    }
 }
 
 impl Drop for Hold {

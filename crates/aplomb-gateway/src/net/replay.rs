@@ -24,16 +24,24 @@ pub enum Kept {
     Whole(Bytes),
     /// What was read and the rest as it comes; it can be sent once.
     Streaming(Body),
+    /// There was no room for the next piece.
+    NoRoom,
 }
 
 /// Reads a body up to `most` bytes, waiting no longer than `pace` for each piece of it.
 ///
+/// `room` is asked before each piece is kept, and told how long it is.
 /// A body that came in one piece is kept as it is; a caller that waits for `100 Continue` gets it here.
 ///
 /// # Errors
 ///
 /// Fails if the caller breaks off, breaks the framing, or falls silent.
-pub async fn keep(mut incoming: Incoming, most: usize, pace: Duration) -> Result<Kept, BodyError> {
+pub async fn keep(
+    mut incoming: Incoming,
+    most: usize,
+    pace: Duration,
+    mut room: impl FnMut(usize) -> bool,
+) -> Result<Kept, BodyError> {
     if incoming.is_end_stream() {
         return Ok(Kept::Whole(Bytes::new()));
     }
@@ -41,12 +49,16 @@ pub async fn keep(mut incoming: Incoming, most: usize, pace: Duration) -> Result
         return Ok(Kept::Streaming(rest(Bytes::new(), incoming, pace)));
     }
     let first = next(&mut incoming, pace).await?.unwrap_or_default();
+    if !room(first.len()) {
+        return Ok(Kept::NoRoom);
+    }
     if incoming.is_end_stream() && first.len() <= most {
         return Ok(Kept::Whole(first));
     }
     let mut kept = BytesMut::from(first);
     while kept.len() <= most {
         match next(&mut incoming, pace).await? {
+            Some(piece) if !room(piece.len()) => return Ok(Kept::NoRoom),
             Some(piece) => kept.extend_from_slice(&piece),
             None => return Ok(Kept::Whole(kept.freeze())),
         }

@@ -26,6 +26,9 @@ use crate::worker::{Hold, Worker};
 /// What a caller is told whose body is too large.
 pub(crate) const TOO_LARGE: &str = "the request's body is larger than this gateway takes";
 
+/// What a caller is told when held bodies take all the memory that they may.
+const FULL: &str = "the gateway's memory for requests is full; send the request again in a moment";
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What is known before anything can go wrong: enough to answer a request that can't be read.
@@ -251,7 +254,7 @@ fn refuse_unfit(worker: &Worker, setup: &Setup, parts: &http::request::Parts) ->
         return Err(busy("the gateway is about to stop; send the request again"));
     }
     if worker.shared().held.load(std::sync::atomic::Ordering::Relaxed) > server.memory {
-        return Err(busy("the gateway's memory for requests is full; send the request again in a moment"));
+        return Err(busy(FULL));
     }
     if parts.uri.path_and_query().is_some_and(|path| path.as_str().len() > server.max_url) {
         let message = format!("the URL is longer than {} bytes", server.max_url);
@@ -357,14 +360,14 @@ async fn keep(
             "the request's body is larger than this gateway takes",
         ));
     }
-    match net::keep(incoming, way.route.replay_bytes, server.body_timeout).await {
-        Ok(Kept::Whole(bytes)) => {
-            let hold = worker.shared().hold(bytes.len(), u64::MAX);
-            Ok((RequestBody::Whole(bytes), hold))
-        }
+    let mut hold = worker.shared().hold();
+    let room = |more| hold.grow(more, server.memory);
+    match net::keep(incoming, way.route.replay_bytes, server.body_timeout, room).await {
+        Ok(Kept::Whole(bytes)) => Ok((RequestBody::Whole(bytes), Some(hold))),
+        Ok(Kept::NoRoom) => Err(busy(FULL)),
         Ok(Kept::Streaming(body)) => {
             let (body, overflow) = net::at_most(body, server.max_body.unwrap_or(u64::MAX));
-            Ok((RequestBody::Once { body: Some(body), overflow }, None))
+            Ok((RequestBody::Once { body: Some(body), overflow }, Some(hold)))
         }
         Err(error) if error.fault() == BodyFault::Silent => {
             let failure = Failure::new(Kind::Timeout)

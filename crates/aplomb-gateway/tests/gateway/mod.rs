@@ -11,6 +11,7 @@ mod unrouted;
 mod retry;
 
 mod bodies;
+mod memory;
 mod streams;
 
 mod logs;

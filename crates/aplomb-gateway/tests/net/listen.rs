@@ -143,12 +143,13 @@ async fn a_body_is_kept_whole_or_streamed_and_continue_is_said_when_it_is_wanted
         if request.uri().path() == "/early" {
             return text(StatusCode::FORBIDDEN, "no");
         }
-        match keep(request.into_body(), 10, PACE).await {
+        match keep(request.into_body(), 10, PACE, |_| true).await {
             Ok(Kept::Whole(bytes)) => text(StatusCode::OK, format!("whole {}", bytes.len())),
             Ok(Kept::Streaming(body)) => {
                 let bytes = body.collect().await.unwrap().to_bytes();
                 text(StatusCode::OK, format!("streamed {}", bytes.len()))
             }
+            Ok(Kept::NoRoom) => text(StatusCode::SERVICE_UNAVAILABLE, "no room"),
             Err(error) => text(StatusCode::BAD_REQUEST, format!("{:?}", error.fault())),
         }
     });
@@ -178,7 +179,9 @@ async fn a_body_is_kept_whole_or_streamed_and_continue_is_said_when_it_is_wanted
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_body_that_stops_coming_is_given_up() {
     let gateway = Gateway::start(|request, _| async move {
-        let Err(error) = keep(request.into_body(), 10, PACE).await else { panic!("there is no more of it") };
+        let Err(error) = keep(request.into_body(), 10, PACE, |_| true).await else {
+            panic!("there is no more of it")
+        };
         text(StatusCode::REQUEST_TIMEOUT, if error.fault() == BodyFault::Silent { "silent" } else { "other" })
     });
     let mut caller = Peer::connect(gateway.address).await;
