@@ -11,7 +11,7 @@ use aplomb_core::{Dialect, Failure, Kind};
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 
 use crate::browser;
@@ -251,7 +251,11 @@ fn head(
 fn refuse_unfit(worker: &Worker, setup: &Setup, parts: &http::request::Parts) -> Result<(), Problem> {
     let server = &setup.config.server;
     if worker.shared().draining.load(std::sync::atomic::Ordering::Relaxed) {
-        return Err(busy("the gateway is about to stop; send the request again"));
+        let mut problem = busy("the gateway is about to stop; send the request again");
+        if parts.version < Version::HTTP_2 {
+            problem.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        return Err(problem);
     }
     if worker.shared().held.load(std::sync::atomic::Ordering::Relaxed) > server.memory {
         return Err(busy(FULL));

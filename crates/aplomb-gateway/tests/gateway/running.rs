@@ -106,6 +106,34 @@ async fn an_end_waits_for_what_is_under_way() {
 }
 
 #[tokio::test(flavor = "local")]
+async fn a_request_that_comes_while_the_gateway_ends_is_sent_away_in_the_routes_words() {
+    let gate = Gate::default();
+    let upstream = Upstream::always([vec![Act::Until(gate.clone())], json(200, CHOICE)].concat()).await;
+    let rig = Rig::with(&upstream, Wishes { dialect: "anthropic", ..Wishes::default() });
+    let address = rig.address();
+    let request = post("/v1/messages", "", CHAT);
+    let mut late = rig.connect().await;
+    late.send(&request[..20]).await;
+    let mut running = rig.connect().await;
+    running.send(&request).await;
+    // The gateway has one thread: when it has sent the second request on, it has seen the beginning of the first.
+    upstream.hears(1).await;
+    let stopping = tokio::task::spawn_blocking(move || rig.gateway.stop(Duration::from_secs(20)));
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    late.send(&request[20..]).await;
+    let told = late.answer().await;
+    assert_eq!((told.status(), told.says("connection"), told.says("x-should-retry")), (503, "close", "true"));
+    assert_eq!((&told.json()["type"], told.says("retry-after")), (&"error".into(), "1"), "{told:?}");
+    assert_eq!(late.rest().await.len(), 0);
+    gate.open();
+    assert_eq!(running.answer().await.status(), 200);
+    assert_eq!(stopping.await.unwrap().cut, 0);
+    assert_eq!(upstream.count(), 1);
+}
+
+#[tokio::test(flavor = "local")]
 async fn an_end_that_waited_long_enough_cuts() {
     let upstream = Upstream::always(vec![Act::Silence]).await;
     let rig = Rig::before(&upstream);

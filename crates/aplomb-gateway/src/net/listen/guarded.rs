@@ -82,6 +82,7 @@ impl Guarded {
             }
         };
         self.passed.unsplit(self.held.split_to(pass));
+        self.watch.amid(!self.held.is_empty());
         if self.held.is_empty() {
             self.slow = None;
         } else if self.slow.is_none() {
@@ -91,6 +92,7 @@ impl Guarded {
 
     fn refuse(&mut self, refusal: Refusal) {
         self.watch.refuse(refusal);
+        self.watch.amid(false);
         self.refused = true;
         self.slow = None;
         self.held = BytesMut::new();
@@ -110,6 +112,7 @@ impl Guarded {
             Judged::Pass => {}
             Judged::Wait(pass) => {
                 self.held.extend_from_slice(&fresh[pass..]);
+                self.watch.amid(true);
                 self.slow = Some(Box::pin(sleep(self.limits.within)));
                 into.set_filled(before + pass);
             }
@@ -135,6 +138,7 @@ impl Guarded {
         if fresh.is_empty() {
             self.ended = true;
             self.held.clear();
+            self.watch.amid(false);
             return Poll::Ready(Ok(()));
         }
         let ends_a_line = memchr(b'\n', fresh).is_some();

@@ -26,6 +26,8 @@ pub(super) struct Watch {
     quiet: Cell<u32>,
     asked: Cell<bool>,
     close: Cell<bool>,
+    /// A request has begun to come, and is not whole enough to be read.
+    amid: Cell<bool>,
     /// Sweeps since a write found no room, one more; 0 while there is room.
     stalled: Cell<u32>,
     lost: Cell<bool>,
@@ -40,9 +42,15 @@ impl Watch {
         self.asked.set(true);
     }
 
-    /// Whether the connection is to end as soon as what is under way is done.
+    /// Marks whether a request has begun to come that nobody has read yet.
+    pub(super) fn amid(&self, amid: bool) {
+        self.amid.set(amid);
+    }
+
+    /// Whether the connection is to end as soon as what is under way is done; a request that has begun to come is
+    /// heard to its end, so that its caller gets an answer.
     pub(super) fn is_closing(&self) -> bool {
-        self.close.get()
+        self.close.get() && !self.amid.get()
     }
 
     /// Marks that the last request was refused by the gate.
