@@ -5,6 +5,7 @@ mod rig;
 mod upstream;
 
 mod http2;
+mod http2_upstream;
 mod pass;
 mod unrouted;
 

@@ -70,7 +70,7 @@ enum After {
     Leave,
 }
 
-fn acceptor(identity: &Identity) -> TlsAcceptor {
+pub(crate) fn acceptor(identity: &Identity) -> TlsAcceptor {
     let chain = vec![CertificateDer::from_pem_file(&identity.certificate).unwrap()];
     let key = PrivateKeyDer::from_pem_file(&identity.key).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

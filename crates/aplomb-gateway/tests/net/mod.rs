@@ -3,9 +3,9 @@
 mod gateway;
 mod wire;
 
-mod h2;
+pub(crate) mod h2;
 mod listen;
 mod pool;
 mod proxies;
 mod smuggling;
-mod tls;
+pub(crate) mod tls;

@@ -14,13 +14,13 @@ use super::gateway::{Gateway, PATIENCE, get, text};
 use super::wire::{Peer, Server};
 
 /// A self-signed certificate for this machine, in files of the test's own.
-pub(super) struct Identity {
-    pub(super) certificate: PathBuf,
-    pub(super) key: PathBuf,
+pub(crate) struct Identity {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Identity {
-    pub(super) fn new(test: &str) -> Self {
+    pub(crate) fn new(test: &str) -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into()]).unwrap();
         let write = |what: &str, text: String| {
             let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{what}.pem"));
