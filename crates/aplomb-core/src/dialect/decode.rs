@@ -10,7 +10,7 @@ use crate::dialect::classify::{self, Case, Verdict};
 use crate::dialect::disguised::{self, Place};
 use crate::dialect::header_facts::{header_facts, request_id};
 use crate::dialect::status::status;
-use crate::dialect::{Evidence, Facts, Headers, detect, facts, waits};
+use crate::dialect::{Evidence, Facts, Headers, detect, facts, title, waits};
 use crate::failure::{Failure, Limit};
 use crate::kind::Kind;
 use crate::spec::{Catalog, Dialect};
@@ -230,11 +230,12 @@ impl<'a> Decoder<'a> {
         failure.wait = wait;
         failure.limits = limits;
         failure.request_id = facts.request_id.or_else(|| request_id(dialect, self.catalog, evidence));
-        failure.message = facts.message.or(facts.title);
+        failure.message = facts.message.or_else(|| facts.title.clone());
         failure.code = facts.code;
         failure.type_ = facts.type_;
         failure.param = facts.param;
         failure.details = facts.details;
+        title::keep(facts.title, &mut failure);
         failure.errors = facts.errors;
         Decoded { dialect, certain, speaks, failure: Some(failure) }
     }

@@ -17,6 +17,7 @@ mod write;
 mod classify;
 mod detect;
 mod disguised;
+mod title;
 mod waits;
 pub use waits::told_limits;
 

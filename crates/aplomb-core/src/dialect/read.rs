@@ -100,8 +100,9 @@ fn list(node: &Node, items: &[Value], facts: &mut Facts) -> Option<Score> {
         if facts.errors.is_empty() {
             facts.type_ = facts.type_.take().or_else(|| own.type_.take());
             facts.code = facts.code.take().or_else(|| own.code.take());
+            facts.title = facts.title.take().or_else(|| own.title.clone());
         }
-        let message = own.message.or_else(|| code.clone()).unwrap_or_default();
+        let message = own.message.or(own.title).or_else(|| code.clone()).unwrap_or_default();
         let code = own.errors.first().and_then(|error| error.code.clone()).or(code);
         facts.errors.push(FieldError { param: own.param, message, code });
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use crate::dialect::write::{self, Own};
-use crate::dialect::{Facts, waits};
+use crate::dialect::{Facts, title, waits};
 use crate::failure::{Failure, Limit};
 use crate::header::{reset, retry_after, retry_after_ms};
 use crate::kind::Kind;
@@ -36,7 +36,8 @@ pub struct RenderedEvent(pub Vec<u8>);
 pub fn render(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, now: SystemTime) -> Rendered {
     let status = render_status(dialect, failure);
     let envelope = envelope(dialect, failure.kind);
-    let facts = facts(dialect, failure, own_id, status);
+    let mut facts = facts(dialect, failure, own_id, status);
+    title::put(&mut facts, &envelope.node);
     let mut headers = vec![("content-type".to_owned(), envelope.content_type.clone())];
     let mut elsewhere = Vec::new();
     let id = facts.request_id.as_ref().filter(|id| is_header_safe(id));
@@ -72,10 +73,11 @@ pub fn render_event(
     failure: &Failure,
     own_id: Option<&str>,
 ) -> RenderedEvent {
-    let facts = facts(dialect, failure, own_id, render_status(dialect, failure));
+    let mut facts = facts(dialect, failure, own_id, render_status(dialect, failure));
     let node = form
         .and_then(|form| form.error_data.as_ref())
         .unwrap_or_else(|| &envelope(dialect, failure.kind).node);
+    title::put(&mut facts, node);
     let data = write::write(node, &facts, &own(dialect, failure), &[]);
     let mut out = Vec::new();
     if let Some(event) = form.map_or(Some("error"), |form| form.error_event.as_deref()) {

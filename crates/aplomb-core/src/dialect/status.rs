@@ -20,6 +20,38 @@ pub(super) fn status(evidence: &Evidence<'_>, facts: &Facts, text: Option<&str>)
     }
 }
 
+/// What HTTP calls a status (RFC 9110 and its registry); empty for one that has no name.
+pub(super) fn phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Payload Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        422 => "Unprocessable Entity",
+        424 => "Failed Dependency",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "",
+    }
+}
+
 fn stated_in_details(facts: &Facts) -> Option<u16> {
     ["status_code", "statusCode", "status", "raw_status_code", "http_status"].iter().find_map(|key| {
         let number = facts.details.get(*key)?.as_u64()?;
