@@ -10,12 +10,14 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header};
 
 use crate::collect::{self, Collected};
+use crate::config::Streaming;
 use crate::forward;
-use crate::guard::{self, Opened};
+use crate::guard::{self, Broken, Opened};
+use crate::hold;
 use crate::lanes::Permit;
 use crate::net::{Body, Patience, SendError, Stage, UpstreamBody};
 use crate::problem::Original;
-use crate::reply::Reply;
+use crate::reply::{Held, Reply};
 use crate::setup::Target;
 use crate::stage::plan::Plan;
 use crate::stage::receive::TOO_LARGE;
@@ -124,28 +126,58 @@ async fn judge(
     let idle = target.upstream.timeouts.idle;
     match handling(plan, endpoint, status, &parts.headers) {
         Handling::Pass => pass(plan, Response::from_parts(parts, Body::from(body.at_least_every(idle)))),
-        Handling::Hold => {
+        Handling::Hold { patient } => {
             let (body, bound) = (body.at_least_every(idle), target.upstream.hold_bytes);
-            match collect::until_whole(worker, body, bound, idle).await {
-                Collected::Whole(bytes) => whole(plan, target, endpoint, parts, bytes),
-                Collected::Flows(body) => pass(plan, Response::from_parts(parts, body)),
-                Collected::Broken { silent, .. } => broken_off(plan, status, silent),
+            let (mut outcome, held) = match collect::until_whole(worker, body, bound, idle, patient).await {
+                Collected::Whole(bytes) => (whole(plan, target, endpoint, parts, bytes), Held::Whole),
+                Collected::Flows(body) => (pass(plan, Response::from_parts(parts, body)), Held::Live),
+                Collected::Broken { silent, .. } => (broken_off(plan, status, silent), Held::Whole),
+            };
+            if let Outcome::Answer(reply) = &mut outcome {
+                reply.held = patient.then_some(held);
             }
+            outcome
         }
-        Handling::Watch => match Box::pin(guard::open(plan, target, endpoint, body)).await {
-            Opened::Healthy { body, end } => {
-                // What passes may be shorter than what was announced, or end in an event of ours.
-                parts.headers.remove(header::CONTENT_LENGTH);
-                let mut reply = reply(plan, Response::from_parts(parts, body));
-                reply.end = Some(end);
-                Outcome::Answer(reply)
+        Handling::Watch => {
+            let body = Body::from(body);
+            let (opened, held) = match plan.way().route.stream {
+                Streaming::Live => (Box::pin(guard::open(plan, target, endpoint, body)).await, None),
+                Streaming::Hold => {
+                    let holding = Box::pin(hold::until_whole(worker, plan, target, endpoint, body));
+                    let (opened, held) = holding.await;
+                    (opened, Some(held))
+                }
+            };
+            streamed(plan, target, parts, opened, held)
+        }
+    }
+}
+
+/// A stream that is on its way, or one that broke before anything of it was.
+fn streamed(
+    plan: &Plan,
+    target: &Target,
+    mut parts: http::response::Parts,
+    opened: Opened,
+    held: Option<Held>,
+) -> Outcome {
+    match opened {
+        Opened::Healthy { body, end } => {
+            // What passes may be shorter than what was announced, or end in an event of ours.
+            parts.headers.remove(header::CONTENT_LENGTH);
+            let mut reply = reply(plan, Response::from_parts(parts, body));
+            (reply.end, reply.held) = (Some(end), held);
+            Outcome::Answer(reply)
+        }
+        Opened::Failed(Broken { failure, silent, begun }) => {
+            let mut failure = Failure { silent, ..judged(plan, failure, Some(parts.status)) };
+            failure.dialect = target.dialect;
+            // Whatever the stream says: somebody was at work already.
+            if begun && failure.failure.retryable && !plan.safe {
+                failure.sent = Sent::Unknown;
             }
-            Opened::Failed { failure, silent } => {
-                let mut failure = Failure { silent, ..judged(plan, failure, Some(status)) };
-                failure.dialect = target.dialect;
-                Outcome::Failed(Box::new(failure))
-            }
-        },
+            Outcome::Failed(Box::new(failure))
+        }
     }
 }
 
@@ -154,7 +186,10 @@ enum Handling {
     /// As it comes.
     Pass,
     /// Kept until it is whole, within bounds.
-    Hold,
+    Hold {
+        /// It is a stream that the route holds: no pause makes it flow.
+        patient: bool,
+    },
     /// As a stream of events.
     Watch,
 }
@@ -174,9 +209,11 @@ fn handling(plan: &Plan, endpoint: Option<&Endpoint>, status: StatusCode, header
         return if compressed { Handling::Pass } else { Handling::Watch };
     }
     let json = is("application/json") || content_type.contains("+json");
-    let streams_otherwise =
-        plan.wants_stream && endpoint.is_some_and(|endpoint| endpoint.stream.is_some()) && !json;
-    if streams_otherwise || !(json || is("text/")) { Handling::Pass } else { Handling::Hold }
+    let streams = plan.wants_stream && endpoint.is_some_and(|endpoint| endpoint.stream.is_some());
+    let patient = streams && plan.way().route.stream == Streaming::Hold;
+    let streams_otherwise = streams && !json;
+    let text = (json || is("text/")) && !streams_otherwise;
+    if patient || text { Handling::Hold { patient } } else { Handling::Pass }
 }
 
 fn reply(plan: &Plan, response: Response<Body>) -> Reply {
@@ -186,6 +223,7 @@ fn reply(plan: &Plan, response: Response<Body>) -> Reply {
         sent_once: plan.received.body.kept().is_none(),
         answer,
         end: None,
+        held: None,
         native: None,
         permit: None,
     }

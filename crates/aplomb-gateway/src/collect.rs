@@ -14,7 +14,7 @@ use crate::net::{Body, BodyError, BodyFault, UpstreamBody};
 use crate::worker::{Hold, Worker};
 
 /// How long an answer that is being kept may pause before it flows instead.
-const PAUSE: Duration = Duration::from_millis(250);
+pub(crate) const PAUSE: Duration = Duration::from_millis(250);
 
 /// The most of an error's body that is read.
 const ERROR_BODY: usize = 1 << 20;
@@ -32,25 +32,30 @@ pub(crate) enum Collected {
     },
 }
 
-/// Keeps an answer until it is whole, up to `bound` bytes or a pause of a quarter of a second.
+/// Keeps an answer until it is whole, up to `bound` bytes or a pause.
+///
+/// A quarter of a second is a pause, unless the caller is `patient`: then an answer of `bound` bytes is waited for.
 pub(crate) async fn until_whole(
     worker: &Worker,
     mut body: UpstreamBody,
     bound: usize,
     idle: Duration,
+    patient: bool,
 ) -> Collected {
+    let pause = if patient { idle } else { PAUSE };
     if body.size_hint().lower() > bound as u64 {
         return Collected::Flows(Body::from(body));
     }
     let mut kept = Kept::default();
     loop {
-        let frame = match timeout(PAUSE, body.frame()).await {
+        let frame = match timeout(pause, body.frame()).await {
             Ok(frame) => frame,
             // A pause before the first byte is the upstream's thinking: there is nothing yet that could flow.
-            Err(_pause) if kept.length == 0 => match timeout(idle, body.frame()).await {
+            Err(_pause) if kept.length == 0 && !patient => match timeout(idle, body.frame()).await {
                 Ok(frame) => frame,
                 Err(_idle) => return Collected::Broken { silent: true },
             },
+            Err(_idle) if patient => return Collected::Broken { silent: true },
             Err(_pause) => return Collected::Flows(kept.flow(body)),
         };
         match frame {
@@ -95,16 +100,17 @@ pub(crate) async fn error_body(mut body: UpstreamBody, idle: Duration) -> (Bytes
     }
 }
 
+/// What came of an answer that is kept, counted as memory.
 #[derive(Default)]
-struct Kept {
+pub(crate) struct Kept {
     pieces: VecDeque<Bytes>,
     length: usize,
     hold: Option<Hold>,
 }
 
 impl Kept {
-    /// Whether there is room for more.
-    fn push(&mut self, worker: &Worker, data: Bytes, bound: usize) -> bool {
+    /// Keeps one more piece; whether there is room for others.
+    pub(crate) fn push(&mut self, worker: &Worker, data: Bytes, bound: usize) -> bool {
         self.length += data.len();
         let memory = worker.shared().setup_memory();
         let hold = self.hold.get_or_insert_with(|| worker.shared().hold());
@@ -113,8 +119,18 @@ impl Kept {
         fits && self.length <= bound
     }
 
+    /// Nothing came yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// The pieces as they came.
+    pub(crate) fn into_pieces(self) -> VecDeque<Bytes> {
+        self.pieces
+    }
+
     /// All of it as one; its share of the memory is given back when the last of it was handed over.
-    fn join(mut self) -> Bytes {
+    pub(crate) fn join(mut self) -> Bytes {
         let bytes = if self.pieces.len() == 1 {
             self.pieces.pop_front().unwrap_or_default()
         } else {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
-use aplomb_core::dialect::{Seen, StreamReader, render_event};
+use aplomb_core::dialect::{Seen, StreamReader};
 use aplomb_core::spec::{Endpoint, StreamForm};
 use aplomb_core::{Dialect, Failure, Fault, Kind};
 use bytes::Bytes;
@@ -16,13 +16,10 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::time::{Sleep, sleep, timeout};
 
-use crate::config::Secret;
-use crate::forward;
-use crate::id::RequestId;
-use crate::net::{Body, BodyError, BodyFault, UpstreamBody};
-use crate::problem;
+use crate::net::{Body, BodyError, BodyFault};
 use crate::setup::Target;
 use crate::stage::plan::Plan;
+use crate::teller::Teller;
 
 /// How a stream ended, for the log: filled by the body while it is delivered.
 #[derive(Debug, Default)]
@@ -33,7 +30,7 @@ pub(crate) struct StreamEnd {
     pub(crate) complete: std::cell::Cell<bool>,
 }
 
-/// A stream after its first event.
+/// A stream that was taken in.
 pub(crate) enum Opened {
     /// It is on its way.
     Healthy {
@@ -43,12 +40,17 @@ pub(crate) enum Opened {
         end: Rc<StreamEnd>,
     },
     /// It failed before anything could be delivered.
-    Failed {
-        /// Why.
-        failure: Failure,
-        /// Nothing came in time.
-        silent: bool,
-    },
+    Failed(Broken),
+}
+
+/// A stream that failed before anything could be delivered.
+pub(crate) struct Broken {
+    /// Why.
+    pub(crate) failure: Failure,
+    /// Nothing came in time.
+    pub(crate) silent: bool,
+    /// Healthy events came before it: the upstream began to do what it was asked.
+    pub(crate) begun: bool,
 }
 
 /// Waits for the first whole event of a stream. What fails before it can still be repaired.
@@ -56,18 +58,16 @@ pub(crate) async fn open(
     plan: &Plan,
     target: &Target,
     endpoint: Option<&'static Endpoint>,
-    mut body: UpstreamBody,
+    mut body: Body,
 ) -> Opened {
-    let catalog = plan.setup().catalog;
-    let dialect = plan.spoken(target);
-    let form = form(dialect, endpoint);
-    let mut reader = StreamReader::new(catalog, dialect, form);
-    let timeouts = &target.upstream.timeouts;
+    let failed = |failure, silent| Opened::Failed(Broken { failure, silent, begun: false });
+    let mut reader = reader(plan, target, endpoint);
+    let first_event = target.upstream.timeouts.first_event;
     let mut ready = VecDeque::new();
-    loop {
-        let frame = match timeout(timeouts.first_event, body.frame()).await {
+    while ready.is_empty() {
+        let frame = match timeout(first_event, body.frame()).await {
             Ok(frame) => frame,
-            Err(_elapsed) => return Opened::Failed { failure: silent(), silent: true },
+            Err(_elapsed) => return failed(silent(), true),
         };
         let now = SystemTime::now();
         let seen = match frame {
@@ -78,32 +78,46 @@ pub(crate) async fn open(
             ended => {
                 let cut = matches!(ended, Some(Err(_)));
                 let Seen { pass, failure, .. } = reader.finish(cut, now);
-                if let Some(failure) = failure {
-                    return Opened::Failed { failure, silent: false };
-                }
-                let end = Rc::new(StreamEnd::default());
-                end.complete.set(true);
-                let whole: Vec<u8> = pass.concat();
-                return Opened::Healthy { body: Body::full(whole), end };
+                return match failure {
+                    Some(failure) => failed(failure, false),
+                    None => whole(pass.concat().into()),
+                };
             }
         };
         // Events that came with the failure were not delivered either.
         if let Some(failure) = seen.failure {
-            return Opened::Failed { failure, silent: false };
+            return failed(failure, false);
         }
         ready.extend(seen.pass);
-        if !ready.is_empty() {
-            break;
-        }
     }
+    watch(plan, target, endpoint, Begun { body, reader, ready })
+}
+
+/// A stream of which something was read already.
+pub(crate) struct Begun {
+    /// What is still to come.
+    pub(crate) body: Body,
+    /// What follows it.
+    pub(crate) reader: StreamReader<'static>,
+    /// Healthy events that came.
+    pub(crate) ready: VecDeque<Bytes>,
+}
+
+/// Lets a stream flow, watched.
+pub(crate) fn watch(
+    plan: &Plan,
+    target: &Target,
+    endpoint: Option<&'static Endpoint>,
+    begun: Begun,
+) -> Opened {
+    let Begun { body, reader, ready } = begun;
     let end = Rc::new(StreamEnd::default());
-    let teller = Teller::new(plan, target, endpoint, form);
-    let idle = timeouts.idle;
+    let idle = target.upstream.timeouts.idle;
     let guard = Guard {
         upstream: Some(body),
         reader: Some(reader),
         ready,
-        teller,
+        teller: Teller::new(plan, target, endpoint, form(plan.spoken(target), endpoint)),
         idle,
         timer: Box::pin(sleep(idle)),
         end: Rc::clone(&end),
@@ -111,79 +125,45 @@ pub(crate) async fn open(
     Opened::Healthy { body: Body::stream(guard), end }
 }
 
+/// A stream that came to its end before anything of it was delivered.
+pub(crate) fn whole(events: Bytes) -> Opened {
+    let end = Rc::new(StreamEnd::default());
+    end.complete.set(true);
+    Opened::Healthy { body: Body::full(events), end }
+}
+
+/// What follows a target's stream.
+pub(crate) fn reader(
+    plan: &Plan,
+    target: &Target,
+    endpoint: Option<&'static Endpoint>,
+) -> StreamReader<'static> {
+    let dialect = plan.spoken(target);
+    StreamReader::new(plan.setup().catalog, dialect, form(dialect, endpoint))
+}
+
 fn form(dialect: &'static Dialect, endpoint: Option<&Endpoint>) -> Option<&'static StreamForm> {
     dialect.stream(endpoint?.stream.as_deref()?)
 }
 
-fn silent() -> Failure {
+/// Nothing came in time.
+pub(crate) fn silent() -> Failure {
     Failure::new(Kind::GatewayTimeout)
         .fault(Fault::Network)
         .message("the upstream's stream brought nothing in time")
 }
 
-/// How a failure is told inside the stream.
-struct Teller {
-    answer: &'static Dialect,
-    form: Option<&'static StreamForm>,
-    id: RequestId,
-    key: Option<Secret>,
-    /// What must not be logged.
-    secrets: Vec<String>,
-    as_unavailable: bool,
-    disclose: crate::config::Disclose,
-    names: [String; 2],
-    /// The upstream's own error events may pass: they are in the caller's dialect, and nothing is to be hidden.
-    passes: bool,
-}
-
-impl Teller {
-    /// In the answer dialect's form for this path, else its form of the same name, else its first, else plain SSE.
-    fn new(
-        plan: &Plan,
-        target: &Target,
-        endpoint: Option<&Endpoint>,
-        upstream: Option<&'static StreamForm>,
-    ) -> Self {
-        let answer = plan.answer_dialect(target.dialect);
-        let own_endpoint = answer.endpoint(plan.received.method.as_str(), &plan.received.rest);
-        let form = own_endpoint
-            .or_else(|| {
-                endpoint.filter(|_| target.dialect.is_some_and(|dialect| dialect.name == answer.name))
-            })
-            .and_then(|endpoint| answer.stream(endpoint.stream.as_deref()?))
-            .or_else(|| answer.stream(&upstream?.name))
-            .or_else(|| answer.streams.first());
-        let route = &plan.way().route;
-        let key = target.credential.ours().map(|key| key.secret.clone());
-        let same = target.dialect.is_some_and(|dialect| dialect.name == answer.name);
-        Self {
-            answer,
-            form,
-            id: plan.received.id.clone(),
-            passes: same && key.is_none() && route.disclose == crate::config::Disclose::Full,
-            key,
-            secrets: forward::secrets(plan, target),
-            as_unavailable: route.shared_quota == crate::config::SharedQuota::Unavailable,
-            disclose: route.disclose,
-            names: [target.upstream.name.clone(), target.upstream.url.host.clone()],
-        }
-    }
-
-    fn tell(&self, failure: &Failure) -> Bytes {
-        let mut told = failure.clone();
-        if let Some(key) = &self.key {
-            problem::hide_key(&mut told, key.expose());
-            problem::on_our_credential(&mut told, self.disclose, self.as_unavailable);
-        }
-        problem::withhold(&mut told, self.disclose, &[&self.names[0], &self.names[1]]);
-        Bytes::from(render_event(self.answer, self.form, &told, Some(&*self.id)).0)
-    }
+/// Nothing more came in time.
+pub(crate) fn stalled() -> Failure {
+    Failure::new(Kind::GatewayTimeout)
+        .fault(Fault::Network)
+        .message("the upstream's stream stalled before its end")
 }
 
 /// The body of a live stream.
 struct Guard {
     /// Gone once the stream has ended: dropping it cancels the request upstream.
-    upstream: Option<UpstreamBody>,
+    upstream: Option<Body>,
     reader: Option<StreamReader<'static>>,
     ready: VecDeque<Bytes>,
     teller: Teller,
@@ -196,7 +176,7 @@ impl Guard {
     fn take(&mut self, seen: Seen) {
         self.ready.extend(seen.pass);
         match (seen.failure, seen.told) {
-            (Some(failure), Some(told)) if self.teller.passes => self.end_with(told, failure),
+            (Some(failure), Some(told)) if self.teller.passes() => self.end_with(told, failure),
             (Some(failure), _) => self.fail(failure),
             (None, _) => {}
         }
@@ -210,7 +190,7 @@ impl Guard {
     /// Delivers the event that tells of a failure; the stream is over.
     fn end_with(&mut self, told: Bytes, mut failure: Failure) {
         self.ready.push_back(told);
-        self.teller.secrets.iter().for_each(|secret| problem::hide_key(&mut failure, secret));
+        self.teller.hide_secrets(&mut failure);
         *self.end.failure.borrow_mut() = Some(failure);
         self.upstream = None;
         self.reader = None;
@@ -231,11 +211,7 @@ impl Guard {
         if self.reader.as_ref().is_some_and(StreamReader::is_complete) {
             return self.finish(false);
         }
-        self.fail(
-            Failure::new(Kind::GatewayTimeout)
-                .fault(Fault::Network)
-                .message("the upstream's stream stalled before its end"),
-        );
+        self.fail(stalled());
     }
 }
 

@@ -11,12 +11,15 @@ mod collect;
 mod forward;
 mod guard;
 mod hedge;
+mod hold;
 mod id;
+mod keepalive;
 mod model;
 mod percent;
 mod problem;
 mod redact;
 mod reply;
+mod teller;
 mod trail;
 mod turn;
 

@@ -10,6 +10,7 @@
 //! Stages that this version doesn't have yet pass everything on: their places are marked in [`run`].
 
 use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,10 +18,12 @@ use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
 
 use crate::browser;
+use crate::keepalive::{self, Keepalive};
 use crate::net::{Body, ConnInfo, Refusal};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::setup::Setup;
+use crate::stage::plan::Plan;
 use crate::stage::{dispatch, plan, receive, respond, settle};
 use crate::trail::Trail;
 use crate::worker::Worker;
@@ -40,9 +43,20 @@ pub(crate) fn answer(
     let trail = Trail::new(greeting.id.clone(), began, raw.method().clone(), raw.uri().clone());
     let mut watch = settle::Watch::new(worker.clone(), trail);
     async move {
-        let outcome = run(&worker, &setup, raw, from, &greeting, watch.trail()).await;
-        let reply = respond::reply(&setup, &greeting, outcome, watch.trail());
-        settle::finish(watch, reply)
+        let outcome = match prepare(&worker, &setup, raw, from, &greeting, watch.trail()).await {
+            Ok(Step::Ask(plan)) => match plan.keepalive.clone() {
+                None => dispatch::send(&worker, plan, watch.trail()).await,
+                Some(keepalive) => {
+                    let head = respond::head(&setup, &greeting, plan.answer_dialect(None));
+                    let rest = Box::pin(in_sight(worker, greeting, watch, plan, Rc::clone(&keepalive)));
+                    return keepalive::answer(keepalive, head, rest).await;
+                }
+            },
+            Ok(Step::Tell(reply)) => Ok(reply),
+            Err(problem) => Err(problem),
+        };
+        let told = respond::reply(&setup, &greeting, outcome, watch.trail());
+        settle::finish(watch, told)
     }
 }
 
@@ -57,16 +71,25 @@ pub(crate) fn refuse(worker: &Worker, refusal: Refusal) -> Response<Body> {
     respond::reply(&setup, &greeting, Err(Box::new(problem)), &trail).response
 }
 
-async fn run(
+/// What is to be done with a request that was prepared.
+enum Step {
+    /// An upstream is to be asked.
+    Ask(Plan),
+    /// The answer is known.
+    Tell(Reply),
+}
+
+/// Everything before the first attempt.
+async fn prepare(
     worker: &Worker,
     setup: &Arc<Setup>,
     raw: Request<Incoming>,
     from: ConnInfo,
     greeting: &receive::Greeting,
     trail: &mut Trail,
-) -> Result<Reply, Box<Problem>> {
+) -> Result<Step, Box<Problem>> {
     if let Some(reply) = browser::preflight(greeting, &raw) {
-        return Ok(reply);
+        return Ok(Step::Tell(reply));
     }
     let received = receive::read(worker, setup, raw, from, greeting, trail).await?;
     // authenticate: whose key is it, and what may it do?
@@ -74,6 +97,22 @@ async fn run(
     // validate: is it what the route's schema asks for?
     // deduplicate: was it seen before?
     // reserve: can it be paid?
-    let plan = plan::choose(received)?;
-    dispatch::send(worker, plan, trail).await
+    plan::choose(received).map(Step::Ask)
+}
+
+/// The rest of the story while its caller sees that it waits: the head may have left before the answer is known.
+async fn in_sight(
+    worker: Worker,
+    greeting: receive::Greeting,
+    mut watch: settle::Watch,
+    plan: Plan,
+    keepalive: Rc<Keepalive>,
+) -> Response<Body> {
+    let setup = Arc::clone(plan.setup());
+    let outcome = dispatch::send(&worker, plan, watch.trail()).await;
+    let told = match keepalive.head_is_gone() {
+        false => respond::reply(&setup, &greeting, outcome, watch.trail()),
+        true => respond::in_stream(&setup, &greeting, outcome, &keepalive),
+    };
+    settle::finish(watch, told)
 }

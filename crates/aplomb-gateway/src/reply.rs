@@ -20,8 +20,19 @@ pub(crate) struct Reply {
     pub(crate) answer: Option<&'static Dialect>,
     /// How a live stream ends, told by its body.
     pub(crate) end: Option<Rc<StreamEnd>>,
+    /// What became of a stream that was to be held.
+    pub(crate) held: Option<Held>,
     /// An error inside a success that this API reports so by design: the bytes pass, the kind stands in headers.
     pub(crate) native: Option<Box<Failure>>,
     /// The call's place in its lane, given back when the answer is over.
     pub(crate) permit: Option<Permit>,
+}
+
+/// What became of a stream that was to be held until it is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// It was.
+    Whole,
+    /// There was too much of it: it flows, and what breaks it is told in the stream.
+    Live,
 }

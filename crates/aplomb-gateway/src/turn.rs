@@ -7,6 +7,7 @@ use aplomb_core::lane::{Candidate, Cost, Priority, choose};
 use aplomb_core::policy::Retry;
 
 use crate::config::Credential;
+use crate::keepalive::Keepalive;
 use crate::lanes::{Cell, Permit, Refused, Wish};
 use crate::model;
 use crate::setup::Target;
@@ -91,6 +92,8 @@ impl Turns {
             sends: retry.here(),
             last: retry.here() + 1 >= attempts,
         };
+        // Who waits for its turn may be told so.
+        let _in_sight = plan.keepalive.as_ref().map(Keepalive::wait);
         match cell.enter(worker, &wish).await {
             Ok(permit) => {
                 self.last = Some((Arc::clone(permit.cell()), permit.number()));

@@ -26,7 +26,7 @@ pub use base::{Base, Scheme};
 
 mod route;
 pub use route::{
-    Disclose, Equal, Fallback, Hop, Priorities, Queue, Repeat, Retry, Route, SharedQuota, Trail,
+    Disclose, Equal, Fallback, Hop, Priorities, Queue, Repeat, Retry, Route, SharedQuota, Streaming, Trail,
 };
 
 mod routes;

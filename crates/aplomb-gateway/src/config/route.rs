@@ -34,6 +34,10 @@ pub struct Route {
     pub trail: Trail,
     /// How an upstream's limit on a credential of ours is shown.
     pub shared_quota: SharedQuota,
+    /// Whether a stream is delivered as it comes, or once it is whole.
+    pub stream: Streaming,
+    /// How often a caller that waits for a stream is sent a comment; nothing is sent when it is zero.
+    pub keepalive: Duration,
     /// The largest request body that is kept so that it can be sent again, in bytes; a larger one is sent once.
     pub replay_bytes: usize,
 }
@@ -58,6 +62,8 @@ impl Route {
             hedge: false,
             trail: Trail::default(),
             shared_quota: SharedQuota::default(),
+            stream: Streaming::default(),
+            keepalive: Duration::ZERO,
             replay_bytes: Self::REPLAY_BYTES,
         }
     }
@@ -214,4 +220,14 @@ pub enum SharedQuota {
     RateLimit,
     /// As a 503: it is no limit of the caller's.
     Unavailable,
+}
+
+/// How a stream is delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Streaming {
+    /// As it comes: what breaks is told in the stream.
+    #[default]
+    Live,
+    /// Once it is whole: what breaks is repaired unseen.
+    Hold,
 }

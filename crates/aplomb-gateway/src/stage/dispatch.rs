@@ -12,6 +12,7 @@ use crate::attempt::{self, Failure as AttemptFailed, Outcome};
 use crate::config::{Disclose, SharedQuota};
 use crate::forward;
 use crate::hedge::{self, Asked};
+use crate::keepalive::Keepalive;
 use crate::lanes::{Refused, Wish};
 use crate::problem::{self, Problem};
 use crate::reply::Reply;
@@ -132,6 +133,7 @@ async fn attempts(
                 progress.last = Some(Box::new(problem(plan, target, failed, None)));
                 paid = Some(throttled);
                 if !held_by_lane {
+                    let _in_sight = plan.keepalive.as_ref().map(Keepalive::wait);
                     sleep(after).await;
                 }
             }

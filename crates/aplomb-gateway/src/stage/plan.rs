@@ -1,12 +1,14 @@
 //! Plan: whom to ask in which order, and what is known about the request that decides about repeating it.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use aplomb_core::policy::{RepeatFacts, RepeatRule, Repeatable, is_idempotent, is_safe};
 use aplomb_core::spec::{Endpoint, StreamWhen};
 use aplomb_core::{Catalog, Dialect};
 
-use crate::config::Repeat;
+use crate::config::{Repeat, Streaming};
+use crate::keepalive::Keepalive;
 use crate::model;
 use crate::problem::Problem;
 use crate::setup::{Setup, Target, Way};
@@ -22,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) hops: Vec<Hop>,
     /// The method changes nothing.
     pub(crate) safe: bool,
+    /// How its caller sees that it waits, where the route says so.
+    pub(crate) keepalive: Option<Rc<Keepalive>>,
 }
 
 /// What is known about a request at one target.
@@ -78,7 +82,24 @@ pub(crate) fn choose(received: Received) -> Result<Plan, Box<Problem>> {
         None => received.accepts_events,
     };
     let safe = is_safe(received.method.as_str());
-    Ok(Plan { wants_stream, hops, safe, received })
+    let keepalive = keepalive(&received, endpoint).filter(|_| wants_stream);
+    Ok(Plan { wants_stream, hops, safe, keepalive, received })
+}
+
+/// Signs of life for a caller that reads events.
+fn keepalive(received: &Received, endpoint: Option<&Endpoint>) -> Option<Rc<Keepalive>> {
+    let route = &received.way.route;
+    if route.keepalive.is_zero() {
+        return None;
+    }
+    let asks =
+        |param: &String| received.rest.query().into_iter().flat_map(|query| query.split('&')).any(|own| own == param);
+    let events =
+        |endpoint: &Endpoint| endpoint.stream.is_some() && endpoint.stream_query.as_ref().is_none_or(asks);
+    let reads_events = received.accepts_events || endpoint.is_some_and(events);
+    let always = route.stream == Streaming::Hold;
+    let (method, rest) = (received.method.clone(), received.rest.to_string());
+    reads_events.then(|| Rc::new(Keepalive::new(route.keepalive, always, method, rest)))
 }
 
 fn hop(received: &Received, target: &Target) -> Hop {

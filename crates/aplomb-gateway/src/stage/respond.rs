@@ -2,19 +2,20 @@
 
 use std::time::SystemTime;
 
-use aplomb_core::dialect::speaks;
+use aplomb_core::dialect::{render_event, speaks};
 use aplomb_core::header::{retry_after, retry_after_ms};
-use aplomb_core::{Dialect, Failure, render};
+use aplomb_core::{Dialect, Failure, Kind, render};
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::browser;
 use crate::config::{Disclose, Trail as TrailPlace};
 use crate::forward;
+use crate::keepalive::Keepalive;
 use crate::lanes::Permit;
 use crate::net::Body;
 use crate::problem::{Original, Problem};
-use crate::reply::Reply;
+use crate::reply::{Held, Reply};
 use crate::setup::Setup;
 use crate::stage::receive::Greeting;
 use crate::trail::{Attempt, Trail};
@@ -28,6 +29,8 @@ const TRAIL: HeaderName = HeaderName::from_static("aplomb-trail");
 const REPLAY: HeaderName = HeaderName::from_static("aplomb-replay");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const STREAM: HeaderName = HeaderName::from_static("aplomb-stream");
+const EVENTS: &str = "text/event-stream";
 const NO_REPLAY: HeaderValue = HeaderValue::from_static("no; body too large to keep");
 
 /// An answer that is ready to leave, with what there is to tell about it.
@@ -62,14 +65,58 @@ pub(crate) fn reply(
     told
 }
 
+/// The head of a stream whose answer isn't known yet: what is known of every healthy one.
+pub(crate) fn head(setup: &Setup, greeting: &Greeting, dialect: &Dialect) -> Response<()> {
+    let mut response = Response::new(());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENTS));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    name_request(headers, setup.request_id_header(dialect), || Some(greeting.id.header()));
+    headers.insert(REQUEST_ID, greeting.id.header());
+    if let Some(origin) = &greeting.origin {
+        browser::allow(headers, origin);
+    }
+    response
+}
+
+/// Makes the rest of an answer whose head has left: a stream as it is, a failure as an event.
+pub(crate) fn in_stream(
+    setup: &Setup,
+    greeting: &Greeting,
+    outcome: Result<Reply, Box<Problem>>,
+    keepalive: &Keepalive,
+) -> Told {
+    let problem = match outcome {
+        Ok(reply) if is_events(&reply.response) => return passed(setup, reply, greeting),
+        Ok(reply) => {
+            let message = "the upstream answered with something else than the stream that was asked for";
+            Problem::local(Failure::new(Kind::BadGateway).message(message)).answer_in(reply.answer)
+        }
+        Err(problem) => *problem,
+    };
+    let dialect = problem.answer.unwrap_or_else(|| plain_dialect(setup));
+    let event = render_event(dialect, keepalive.form(dialect), &problem.failure, Some(&*greeting.id));
+    Told { response: Response::new(Body::full(event.0)), failure: Some(Box::new(problem.failure)), end: None, permit: None }
+}
+
+fn is_events(response: &Response<Body>) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    response.status().is_success()
+        && content_type.is_some_and(|value| value.as_bytes().starts_with(EVENTS.as_bytes()))
+}
+
 fn passed(setup: &Setup, reply: Reply, greeting: &Greeting) -> Told {
-    let Reply { mut response, sent_once, answer, native, end, permit } = reply;
+    let Reply { mut response, sent_once, answer, native, end, held, permit } = reply;
     let headers = response.headers_mut();
     name_request(headers, answer.and_then(|dialect| setup.request_id_header(dialect)), || {
         Some(greeting.id.header())
     });
     if sent_once {
         headers.insert(REPLAY, NO_REPLAY);
+    }
+    if let Some(held) = held {
+        let how = if held == Held::Whole { "held" } else { "live" };
+        headers.insert(STREAM, HeaderValue::from_static(how));
     }
     if let Some(failure) = &native {
         name_kind(headers, failure);

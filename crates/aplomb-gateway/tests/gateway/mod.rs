@@ -4,6 +4,7 @@ mod caller;
 mod rig;
 mod upstream;
 
+mod hold;
 mod http2;
 mod http2_upstream;
 mod pass;

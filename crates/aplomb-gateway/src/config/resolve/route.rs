@@ -73,6 +73,8 @@ impl Resolver<'_> {
             disclose: written.disclose.unwrap_or(disclose),
             trail: written.trail.unwrap_or_default(),
             shared_quota: written.shared_quota.unwrap_or_default(),
+            stream: written.stream.unwrap_or_default(),
+            keepalive: written.keepalive.unwrap_or_default(),
             replay_bytes,
         };
         self.refuse_gift(&route, &written.spot, server);

@@ -113,7 +113,6 @@ credential = { oauth = { url = "x" } }
 [[route]]
 path = "/"
 upstream = "u"
-stream = "hold"
 keys = "required"
 tier = "free"
 validate = "x.json"
@@ -128,14 +127,13 @@ on_store_down = "open"
         etc/aplomb.toml:3:1: shared: `shared` (counting together with other gateways) is not available in this version; leave it out
         etc/aplomb.toml:5:2: tier: `tier` (limits by tier) is not available in this version; leave it out
         etc/aplomb.toml:10:24: [[upstream]] credential.oauth: `oauth` (a credential that is fetched and renewed) is not available in this version; leave it out
-        etc/aplomb.toml:14:10: [[route]] stream: `stream = "hold"` is not available in this version; leave it out or write `"live"`
-        etc/aplomb.toml:15:8: [[route]] keys: `keys` (keys of its own for callers) is not available in this version; leave it out or write `"none"`
-        etc/aplomb.toml:16:8: [[route]] tier: `tier` (limits by tier) is not available in this version; leave it out
-        etc/aplomb.toml:17:12: [[route]] validate: `validate` (checking requests against a schema) is not available in this version; leave it out
-        etc/aplomb.toml:18:15: [[route]] idempotency: `idempotency` (keeping answers by idempotency key) is not available in this version; leave it out or write `"off"`
-        etc/aplomb.toml:19:10: [[route]] dedupe: `dedupe` (recognising equal requests) is not available in this version; leave it out or write `"0s"`
-        etc/aplomb.toml:20:9: [[route]] price: `price` (prepaid balances) is not available in this version; leave it out or write zeros
-        etc/aplomb.toml:21:17: [[route]] on_store_down: `on_store_down` (keeping keys, balances and answers) is not available in this version; leave it out or write `"local"`
+        etc/aplomb.toml:14:8: [[route]] keys: `keys` (keys of its own for callers) is not available in this version; leave it out or write `"none"`
+        etc/aplomb.toml:15:8: [[route]] tier: `tier` (limits by tier) is not available in this version; leave it out
+        etc/aplomb.toml:16:12: [[route]] validate: `validate` (checking requests against a schema) is not available in this version; leave it out
+        etc/aplomb.toml:17:15: [[route]] idempotency: `idempotency` (keeping answers by idempotency key) is not available in this version; leave it out or write `"off"`
+        etc/aplomb.toml:18:10: [[route]] dedupe: `dedupe` (recognising equal requests) is not available in this version; leave it out or write `"0s"`
+        etc/aplomb.toml:19:9: [[route]] price: `price` (prepaid balances) is not available in this version; leave it out or write zeros
+        etc/aplomb.toml:20:17: [[route]] on_store_down: `on_store_down` (keeping keys, balances and answers) is not available in this version; leave it out or write `"local"`
         "#);
     }
 }

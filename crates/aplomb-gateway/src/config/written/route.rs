@@ -1,10 +1,12 @@
 //! A row of `[[route]]` as written.
 
+use std::time::Duration;
+
 use toml::de::DeValue;
 
 use crate::config::written::value::{bytes, choice, line, patience, switch, text, wait, whole};
 use crate::config::written::{At, Section, Spot, later};
-use crate::config::{Disclose, Priorities, Queue, Repeat, Retry, SharedQuota, Trail, path};
+use crate::config::{Disclose, Priorities, Queue, Repeat, Retry, SharedQuota, Streaming, Trail, path};
 
 /// What is said about a route; [`Route`](crate::config::Route) has the page of every key.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(crate) struct WrittenRoute {
     pub(crate) disclose: Option<Disclose>,
     pub(crate) trail: Option<Trail>,
     pub(crate) shared_quota: Option<SharedQuota>,
+    pub(crate) stream: Option<Streaming>,
+    pub(crate) keepalive: Option<Duration>,
     pub(crate) replay_bytes: Option<At<u64>>,
 }
 
@@ -49,6 +53,7 @@ impl WrittenRoute {
     pub(super) fn read(mut row: Section<'_>) -> Self {
         let disclose = [("full", Disclose::Full), ("safe", Disclose::Safe), ("none", Disclose::None)];
         let trail = [("headers", Trail::Headers), ("body", Trail::Body)];
+        let stream = [("live", Streaming::Live), ("hold", Streaming::Hold)];
         let shared_quota = [("429", SharedQuota::RateLimit), ("503", SharedQuota::Unavailable)];
         let written = Self {
             spot: row.spot().clone(),
@@ -63,9 +68,10 @@ impl WrittenRoute {
             disclose: row.take("disclose", choice(&disclose)).map(|at| at.value),
             trail: row.take("trail", choice(&trail)).map(|at| at.value),
             shared_quota: row.take("shared_quota", choice(&shared_quota)).map(|at| at.value),
+            stream: row.take("stream", choice(&stream)).map(|at| at.value),
+            keepalive: row.take("keepalive", wait).map(|at| at.value),
             replay_bytes: row.take("replay_bytes", bytes(0..=1 << 40)),
         };
-        row.take("stream", only_live);
         row.refuse(later::ROUTE);
         row.finish();
         written
@@ -119,17 +125,6 @@ fn read_equal<'p>(row: &Section<'p>, one: At<&'p DeValue<'p>>) -> Option<Written
 
 fn one_upstream(value: &DeValue<'_>) -> Result<String, String> {
     text(value).map(str::to_owned)
-}
-
-fn only_live(value: &DeValue<'_>) -> Result<(), String> {
-    match value.as_str() {
-        Some("live") => Ok(()),
-        Some("hold") => {
-            Err("`stream = \"hold\"` is not available in this version; leave it out or write `\"live\"`"
-                .to_owned())
-        }
-        _ => Err("expected `\"live\"`".to_owned()),
-    }
 }
 
 fn read_fallbacks(row: &mut Section<'_>) -> Vec<WrittenFallback> {
