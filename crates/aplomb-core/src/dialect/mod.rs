@@ -36,5 +36,8 @@ pub use speaks::speaks;
 mod render;
 pub use render::{Rendered, RenderedEvent, limit_headers, render, render_event, render_status};
 
+mod usage;
+pub use usage::{Usage, usage};
+
 mod stream;
 pub use stream::{Seen, StreamReader};

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::dialect::decode::decode_event;
 use crate::dialect::disguised::Place;
+use crate::dialect::usage::{Counter, Usage};
 use crate::failure::Failure;
 use crate::kind::{Fault, Kind};
 use crate::spec::{Catalog, Dialect, Path, StreamForm};
@@ -24,6 +25,7 @@ pub struct StreamReader<'a> {
     form: Option<&'a StreamForm>,
     splitter: Splitter,
     progress: Progress,
+    counter: Option<Counter<'a>>,
 }
 
 /// What was seen of the stream's end.
@@ -52,7 +54,24 @@ pub struct Seen {
 impl<'a> StreamReader<'a> {
     /// A reader for an answer of this dialect; without a form any SSE stream is watched by its `error` events alone.
     pub fn new(catalog: &'a Catalog, dialect: &'a Dialect, form: Option<&'a StreamForm>) -> Self {
-        Self { catalog, dialect, form, splitter: Splitter::default(), progress: Progress::default() }
+        let (splitter, progress) = (Splitter::default(), Progress::default());
+        Self { catalog, dialect, form, splitter, progress, counter: None }
+    }
+
+    /// The same, and it counts what the stream tells of its usage.
+    ///
+    /// `withhold`: an event that is there for the usage alone is left out, because its reader didn't ask for it.
+    #[must_use]
+    pub fn counting(mut self, withhold: bool) -> Self {
+        let own = self.form.and_then(|form| form.usage.as_ref());
+        let alone = self.form.and_then(|form| form.usage_alone.as_ref()).filter(|_| withhold);
+        self.counter = own.or(self.dialect.usage.as_ref()).map(|places| Counter::new(places, alone));
+        self
+    }
+
+    /// The usage that was told so far, if it is counted.
+    pub fn usage(&self) -> Option<Usage> {
+        self.counter.as_ref()?.told()
     }
 
     /// The terminal event was seen, or every choice has its finish reason: nothing that follows can fail the answer.
@@ -82,7 +101,10 @@ impl<'a> StreamReader<'a> {
             let is_event = matches!(part.item, Item::Event(_));
             let verdict = match part.item {
                 Item::Comment(_) => Verdict::Pass,
-                Item::Event(event) => self.judge(event, now),
+                Item::Event(event) => match self.judge(event, now) {
+                    Verdict::Pass if self.is_usage_alone(event) => Verdict::Withhold,
+                    verdict => verdict,
+                },
                 Item::Stray(text) => self.judge_stray(text, now),
             };
             match verdict {
@@ -91,6 +113,7 @@ impl<'a> StreamReader<'a> {
                     continue;
                 }
                 Verdict::Skip => seen.skipped += 1,
+                Verdict::Withhold => {}
                 Verdict::Tell(failure) => {
                     seen.told = Some(whole.bytes().slice(part.range.clone()));
                     seen.failure = Some(*failure);
@@ -178,6 +201,12 @@ impl<'a> StreamReader<'a> {
         self.follow(&data)
     }
 
+    /// Counts what an event tells of the usage; whether it is there for that alone.
+    fn is_usage_alone(&mut self, event: Event<'_>) -> bool {
+        let Some(counter) = &mut self.counter else { return false };
+        event.data().is_some_and(|data| counter.take(&data))
+    }
+
     /// The failure that a member of a larger event tells of: the event as a whole, else the object or sentence itself.
     fn marked_error(&self, data: &[u8], now: SystemTime) -> Option<(Failure, bool)> {
         let value: Value = serde_json::from_slice(data).ok()?;
@@ -222,6 +251,8 @@ impl<'a> StreamReader<'a> {
 
 enum Verdict {
     Pass,
+    /// Healthy, but nothing that its reader asked for.
+    Withhold,
     Skip,
     /// An event that says in the dialect's own words what went wrong.
     Tell(Box<Failure>),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::kind::{Advice, Fault, Kind};
 use crate::spec::pattern::{Path, Pattern};
 use crate::spec::template::Node;
+use crate::spec::usage::UsagePlaces;
 use crate::spec::written::{Auth, Detect, FactName, NativeErrors, ResetForm, Sdk, StatusFacts};
 
 /// How one API writes failures, limits, request ids and stream errors.
@@ -36,6 +37,7 @@ pub struct Dialect {
     pub reads: Vec<ReadRow>,
     pub limits: Vec<LimitRow>,
     pub model: Option<ModelPlace>,
+    pub usage: Option<UsagePlaces>,
     pub endpoints: Vec<Endpoint>,
     pub streams: Vec<StreamForm>,
 }
@@ -127,6 +129,7 @@ pub struct Endpoint {
     pub stream: Option<String>,
     pub stream_when: Option<StreamWhen>,
     pub stream_query: Option<String>,
+    pub usage_request: Option<Path>,
     pub mock: Option<String>,
 }
 
@@ -151,6 +154,8 @@ pub struct StreamForm {
     pub finish: Option<Path>,
     pub error_at: Vec<Path>,
     pub error_events: Vec<String>,
+    pub usage: Option<UsagePlaces>,
+    pub usage_alone: Option<Path>,
 }
 
 impl Dialect {
@@ -172,6 +177,12 @@ impl Dialect {
     /// The stream form of that name.
     pub fn stream(&self, name: &str) -> Option<&StreamForm> {
         self.streams.iter().find(|form| form.name == name)
+    }
+
+    /// Whether it is known where a streamed answer of this endpoint tells its usage.
+    pub fn tells_usage(&self, endpoint: &Endpoint) -> bool {
+        let form = endpoint.stream.as_deref().and_then(|name| self.stream(name));
+        form.is_some_and(|form| form.usage.is_some() || self.usage.is_some())
     }
 
     /// Whether the dialect answers to this name.
@@ -231,6 +242,7 @@ mod tests {
             stream: None,
             stream_when: None,
             stream_query: None,
+            usage_request: None,
             mock: None,
         }
     }

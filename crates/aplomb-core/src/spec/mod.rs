@@ -19,6 +19,9 @@ pub use dialect::{
     WriteRow,
 };
 
+pub mod usage;
+pub use usage::UsagePlaces;
+
 mod resolve;
 pub use resolve::Mistake;
 

@@ -10,6 +10,7 @@ use crate::spec::dialect::{
 };
 use crate::spec::pattern::{Path, Pattern};
 use crate::spec::template::Node;
+use crate::spec::usage::UsagePlaces;
 use crate::spec::written::{
     Written, WrittenEndpoint, WrittenEnvelope, WrittenKind, WrittenLimit, WrittenModel, WrittenRead,
     WrittenStream,
@@ -102,6 +103,7 @@ impl Resolver<'_> {
                 let model = self.model(model);
                 self.note("[model]", model)
             }),
+            usage: written.usage.and_then(|usage| self.note("[usage]", UsagePlaces::new(usage))),
             endpoints: self.rows("endpoint", written.endpoint, |_, row| endpoint(row)),
             streams: self.rows("stream", written.stream, Self::stream),
         }
@@ -209,6 +211,8 @@ impl Resolver<'_> {
             finish: row.finish.map(|path| Path::parse(&path)).transpose()?,
             error_at: row.error_at.iter().map(|path| Path::parse(path)).collect::<Result<_, _>>()?,
             error_events: row.error_events,
+            usage: row.usage.map(UsagePlaces::new).transpose()?,
+            usage_alone: row.usage_alone.map(|path| Path::parse(&path)).transpose()?,
         })
     }
 
@@ -244,6 +248,10 @@ impl Resolver<'_> {
                 && dialect.stream(name).is_none()
             {
                 self.note::<()>("[[endpoint]]", Err(format!("there is no [[stream]] named `{name}`")));
+            }
+            if endpoint.usage_request.is_some() && !dialect.tells_usage(endpoint) {
+                let text = "usage_request: nothing says where the usage stands in the stream";
+                self.note::<()>("[[endpoint]]", Err(text.to_owned()));
             }
         }
     }
@@ -290,6 +298,7 @@ fn endpoint(row: WrittenEndpoint) -> Result<Endpoint, String> {
         stream: row.stream,
         stream_when,
         stream_query: row.stream_query,
+        usage_request: row.usage_request.map(|request| Path::parse(&request.pointer)).transpose()?,
         mock: row.mock,
     })
 }

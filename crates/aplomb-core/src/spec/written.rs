@@ -48,6 +48,7 @@ pub struct Written {
     #[serde(default)]
     pub limit: Vec<WrittenLimit>,
     pub model: Option<WrittenModel>,
+    pub usage: Option<WrittenUsage>,
     #[serde(default)]
     pub endpoint: Vec<WrittenEndpoint>,
     #[serde(default)]
@@ -246,6 +247,17 @@ rows! {
     }
     /// The table `[model]`.
     WrittenModel { pointer: Option<String>, path: Option<String>, form: Option<String> }
+    /// The table `[usage]`, or a stream form's own.
+    WrittenUsage {
+        #[serde(default)]
+        input: Vec<String>,
+        #[serde(default)]
+        output: Vec<String>,
+        #[serde(default)]
+        total: Vec<String>,
+    }
+    /// How a request asks for its usage.
+    WrittenUsageRequest { pointer: String }
     /// A row of `[[endpoint]]`.
     WrittenEndpoint {
         method: String,
@@ -258,6 +270,7 @@ rows! {
         stream: Option<String>,
         stream_when: Option<String>,
         stream_query: Option<String>,
+        usage_request: Option<WrittenUsageRequest>,
         mock: Option<String>,
     }
     /// A row of `[[stream]]`.
@@ -270,6 +283,8 @@ rows! {
         error_at: Vec<String>,
         #[serde(default)]
         error_events: Vec<String>,
+        usage: Option<WrittenUsage>,
+        usage_alone: Option<String>,
     }
     /// An SSE event.
     WrittenEvent { event: Option<String>, data: Option<String> }
