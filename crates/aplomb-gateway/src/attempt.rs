@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, Response, StatusCode, header};
 use crate::collect::{self, Collected};
 use crate::config::Streaming;
 use crate::forward;
-use crate::guard::{self, Broken, Opened};
+use crate::guard::{self, Broken, Opened, StreamEnd};
 use crate::hold;
 use crate::lanes::Permit;
 use crate::net::{Body, Patience, SendError, Stage, UpstreamBody};
@@ -59,7 +59,7 @@ pub(crate) async fn run(
     let timeouts = &target.upstream.timeouts;
     let headers = if plan.wants_stream { timeouts.first_event } else { timeouts.headers };
     let endpoint = plan.endpoint(target);
-    let request = forward::request(plan, target, body);
+    let request = forward::request(plan, target, endpoint, body);
     let patience = Patience { connect: timeouts.connect, headers };
     match worker.pool(target).send(&target.origin, request, patience).await {
         Ok(answer) => {
@@ -253,7 +253,10 @@ fn whole(
             Outcome::Failed(Box::new(failure))
         }
         found => {
+            let counted = target.dialect.filter(|_| plan.count.tokens);
+            let usage = counted.and_then(|dialect| dialect::usage(dialect, &body));
             let mut reply = reply(plan, Response::from_parts(parts, Body::full(body)));
+            reply.end = usage.map(StreamEnd::of_usage);
             reply.native = found.map(|found| Box::new(found.failure));
             Outcome::Answer(reply)
         }

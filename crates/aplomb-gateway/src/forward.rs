@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use aplomb_core::spec::Endpoint;
+use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Request, Uri};
 
@@ -12,9 +14,11 @@ use crate::percent;
 use crate::setup::{Setup, Target};
 use crate::stage::plan::Plan;
 use crate::stage::receive::Received;
+use crate::usage;
 
 /// The request as this target is to see it.
-pub(crate) fn request(plan: &Plan, target: &Target, body: Body) -> Request<Body> {
+pub(crate) fn request(plan: &Plan, target: &Target, endpoint: Option<&Endpoint>, body: Body) -> Request<Body> {
+    let asked = counted(plan, endpoint);
     let received = &plan.received;
     let mut headers = received.headers.clone();
     let own_credential = matches!(target.credential, Credential::Caller);
@@ -29,15 +33,16 @@ pub(crate) fn request(plan: &Plan, target: &Target, body: Body) -> Request<Body>
         received.proxies.write(&mut headers, &received.from);
     }
     let place = target.dialect.and_then(|dialect| dialect.model.as_ref());
-    let renamed = match (received.body.kept(), &target.model, place) {
+    let renamed = match (asked.as_ref().or(received.body.kept()), &target.model, place) {
         (Some(body), Some(model), Some(place)) => {
             Some(model::rename(place, &target.upstream.url.join(&received.rest), body, model))
         }
         _ => None,
     };
-    let (path, body) = match renamed {
-        Some(renamed) => (Some(renamed.path), Body::full(renamed.body)),
-        None => (None, body),
+    let (path, body) = match (renamed, asked) {
+        (Some(renamed), _) => (Some(renamed.path), Body::full(renamed.body)),
+        (None, Some(asked)) => (None, Body::full(asked)),
+        (None, None) => (None, body),
     };
     let mut request = Request::new(body);
     *request.method_mut() = received.method.clone();
@@ -68,6 +73,16 @@ fn uri(received: &Received, target: &Target, path: Option<String>, own_credentia
         text.push_str(&query);
     }
     Uri::try_from(text).unwrap_or_else(|_| Uri::from_static("/"))
+}
+
+/// The body of a streamed request whose tokens are counted: it asks for its usage.
+fn counted(plan: &Plan, endpoint: Option<&Endpoint>) -> Option<Bytes> {
+    if !plan.count.tokens || !plan.wants_stream {
+        return None;
+    }
+    let asked = usage::ask(endpoint, plan.received.body.kept()?);
+    plan.count.withhold.set(asked.withhold);
+    Some(asked.body)
 }
 
 /// Removes every header by which some API takes credentials.

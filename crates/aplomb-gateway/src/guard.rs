@@ -1,6 +1,6 @@
 //! The guard of a live stream: healthy events pass untouched, anything else becomes one error event and the end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future as _;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
-use aplomb_core::dialect::{Seen, StreamReader};
+use aplomb_core::dialect::{Seen, StreamReader, Usage};
 use aplomb_core::spec::{Endpoint, StreamForm};
 use aplomb_core::{Dialect, Failure, Fault, Kind};
 use bytes::Bytes;
@@ -27,7 +27,16 @@ pub(crate) struct StreamEnd {
     /// What went wrong, if something did.
     pub(crate) failure: RefCell<Option<Failure>>,
     /// The answer was whole.
-    pub(crate) complete: std::cell::Cell<bool>,
+    pub(crate) complete: Cell<bool>,
+    /// The tokens that it told of so far, if they are counted.
+    pub(crate) usage: Cell<Option<Usage>>,
+}
+
+impl StreamEnd {
+    /// Of an answer that is whole already.
+    pub(crate) fn of_usage(usage: Usage) -> Rc<Self> {
+        Rc::new(Self { complete: Cell::new(true), usage: Cell::new(Some(usage)), ..Self::default() })
+    }
 }
 
 /// A stream that was taken in.
@@ -77,10 +86,11 @@ pub(crate) async fn open(
             },
             ended => {
                 let cut = matches!(ended, Some(Err(_)));
+                let usage = reader.usage();
                 let Seen { pass, failure, .. } = reader.finish(cut, now);
                 return match failure {
                     Some(failure) => failed(failure, false),
-                    None => whole(pass.concat().into()),
+                    None => whole(pass.concat().into(), usage),
                 };
             }
         };
@@ -111,7 +121,7 @@ pub(crate) fn watch(
     begun: Begun,
 ) -> Opened {
     let Begun { body, reader, ready } = begun;
-    let end = Rc::new(StreamEnd::default());
+    let end = Rc::new(StreamEnd { usage: Cell::new(reader.usage()), ..StreamEnd::default() });
     let idle = target.upstream.timeouts.idle;
     let guard = Guard {
         upstream: Some(body),
@@ -126,9 +136,10 @@ pub(crate) fn watch(
 }
 
 /// A stream that came to its end before anything of it was delivered.
-pub(crate) fn whole(events: Bytes) -> Opened {
+pub(crate) fn whole(events: Bytes, usage: Option<Usage>) -> Opened {
     let end = Rc::new(StreamEnd::default());
     end.complete.set(true);
+    end.usage.set(usage);
     Opened::Healthy { body: Body::full(events), end }
 }
 
@@ -139,7 +150,8 @@ pub(crate) fn reader(
     endpoint: Option<&'static Endpoint>,
 ) -> StreamReader<'static> {
     let dialect = plan.spoken(target);
-    StreamReader::new(plan.setup().catalog, dialect, form(dialect, endpoint))
+    let reader = StreamReader::new(plan.setup().catalog, dialect, form(dialect, endpoint));
+    if plan.count.tokens { reader.counting(plan.count.withhold.get()) } else { reader }
 }
 
 fn form(dialect: &'static Dialect, endpoint: Option<&Endpoint>) -> Option<&'static StreamForm> {
@@ -235,6 +247,8 @@ impl http_body::Body for Guard {
                     self.timer.as_mut().reset(tokio::time::Instant::now() + idle);
                     if let Some(reader) = &mut self.reader {
                         let seen = reader.feed(data, SystemTime::now());
+                        let usage = reader.usage();
+                        self.end.usage.set(usage);
                         self.take(seen);
                     }
                 }
@@ -251,5 +265,53 @@ impl http_body::Body for Guard {
 
     fn is_end_stream(&self) -> bool {
         self.ready.is_empty() && self.upstream.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":null}\n\n";
+    const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
+    const DONE: &str = "data: [DONE]\n\n";
+
+    /// What passes of a stream, and its end.
+    async fn passed(withhold: bool, pieces: &[&'static str]) -> (String, Rc<StreamEnd>) {
+        let catalog = aplomb_core::catalog();
+        let openai = catalog.get("openai").unwrap();
+        let reader = StreamReader::new(catalog, openai, openai.stream("chat")).counting(withhold);
+        let frames: Vec<_> =
+            pieces.iter().map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes())))).collect();
+        let body = Body::stream(http_body_util::StreamBody::new(futures_util::stream::iter(frames)));
+        let end = Rc::new(StreamEnd::default());
+        let idle = Duration::from_secs(1);
+        let guard = Guard {
+            upstream: Some(body),
+            reader: Some(reader),
+            ready: VecDeque::new(),
+            teller: Teller::plain(openai),
+            idle,
+            timer: Box::pin(sleep(idle)),
+            end: Rc::clone(&end),
+        };
+        let text = Body::stream(guard).collect().await.unwrap().to_bytes();
+        (String::from_utf8(text.to_vec()).unwrap(), end)
+    }
+
+    #[tokio::test]
+    async fn the_end_tells_the_usage_and_its_event_only_passes_to_who_asked() {
+        let told = Some(Usage { input: Some(3), output: Some(2), total: None });
+        let (text, end) = passed(true, &[TOKEN, USAGE, DONE]).await;
+        assert_eq!((text, end.usage.get(), end.complete.get()), ([TOKEN, DONE].concat(), told, true));
+        let (text, end) = passed(false, &[TOKEN, USAGE, DONE]).await;
+        assert_eq!((text, end.usage.get()), ([TOKEN, USAGE, DONE].concat(), told));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_breaks_tells_what_it_told() {
+        let (_, end) = passed(true, &[TOKEN, USAGE, "data: {"]).await;
+        assert!(end.failure.borrow().is_some() && end.usage.get().is_some());
+        assert_eq!(passed(true, &[TOKEN]).await.1.usage.get(), None);
     }
 }

@@ -74,6 +74,7 @@ pub(crate) async fn until_whole(
 /// A finish reason alone is no end when the framing was cut: the usage comes after it.
 fn ended(worker: &Worker, reader: StreamReader<'static>, mut kept: Kept, cut: bool) -> Opened {
     let (begun, torn) = (reader.has_begun(), cut && !reader.is_done());
+    let usage = reader.usage();
     let Seen { pass, failure, .. } = reader.finish(cut, SystemTime::now());
     if let Some(failure) = failure.or_else(|| torn.then(torn_off)) {
         return Opened::Failed(Broken { failure, silent: false, begun });
@@ -81,7 +82,7 @@ fn ended(worker: &Worker, reader: StreamReader<'static>, mut kept: Kept, cut: bo
     for piece in pass {
         kept.push(worker, piece, usize::MAX);
     }
-    guard::whole(kept.join())
+    guard::whole(kept.join(), usage)
 }
 
 fn broken(failure: Failure, silent: bool, reader: &StreamReader<'_>) -> Opened {

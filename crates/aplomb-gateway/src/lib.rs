@@ -22,6 +22,7 @@ mod reply;
 mod teller;
 mod trail;
 mod turn;
+mod usage;
 
 mod lanes;
 

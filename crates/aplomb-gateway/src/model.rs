@@ -110,7 +110,7 @@ fn span(body: &Bytes, pointer: &Path) -> Option<(usize, usize)> {
 
 /// A member of a JSON object as it is written. Of several with one name the last one counts, as everywhere; nothing
 /// else is built on the way.
-fn member<'a>(body: &'a [u8], name: &str) -> Option<&'a RawValue> {
+pub(crate) fn member<'a>(body: &'a [u8], name: &str) -> Option<&'a RawValue> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let found = reader.deserialize_map(Member(name)).ok()?;
     reader.end().ok()?;

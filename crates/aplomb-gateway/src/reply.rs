@@ -18,7 +18,7 @@ pub(crate) struct Reply {
     pub(crate) sent_once: bool,
     /// The dialect in which the caller hears of this route.
     pub(crate) answer: Option<&'static Dialect>,
-    /// How a live stream ends, told by its body.
+    /// How a stream ends, told by its body; of an answer that is no stream the tokens that it took, if they are counted.
     pub(crate) end: Option<Rc<StreamEnd>>,
     /// What became of a stream that was to be held.
     pub(crate) held: Option<Held>,

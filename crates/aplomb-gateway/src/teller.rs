@@ -71,6 +71,22 @@ impl Teller {
         Bytes::from(render_event(self.answer, self.form, &told, Some(&*self.id)).0)
     }
 
+    /// One that hides nothing.
+    #[cfg(test)]
+    pub(crate) fn plain(answer: &'static Dialect) -> Self {
+        Self {
+            answer,
+            form: answer.streams.first(),
+            id: "req_1".to_owned(),
+            key: None,
+            secrets: Vec::new(),
+            as_unavailable: false,
+            disclose: Disclose::Full,
+            names: Default::default(),
+            passes: true,
+        }
+    }
+
     /// Whether the upstream's own error events may pass.
     pub(crate) fn passes(&self) -> bool {
         self.passes

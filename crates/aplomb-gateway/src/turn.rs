@@ -8,14 +8,11 @@ use aplomb_core::policy::Retry;
 
 use crate::config::Credential;
 use crate::keepalive::Keepalive;
-use crate::lanes::{Cell, Permit, Refused, Wish};
+use crate::lanes::{BYTES_PER_TOKEN, Cell, Permit, Refused, Wish};
 use crate::model;
 use crate::setup::Target;
 use crate::stage::plan::Plan;
 use crate::worker::Worker;
-
-/// Bytes of a request that make up a token, about: enough for a reservation that is settled afterwards.
-const BYTES_PER_TOKEN: u64 = 4;
 
 /// What of a request matters to lanes, and where it stood in the last one.
 pub(crate) struct Turns {

@@ -157,6 +157,8 @@ pub struct Lane {
     refused: Option<Duration>,
     last_hint: Option<(Duration, Duration)>,
     used: Duration,
+    /// How many tokens answers have, a moving mean.
+    mean_output: f64,
     counts: Counts,
 }
 
@@ -205,6 +207,7 @@ impl Lane {
             refused: None,
             last_hint: None,
             used: now,
+            mean_output: 0.0,
             counts: Counts::default(),
         }
     }
@@ -224,12 +227,16 @@ impl Lane {
             self.numbers += 1;
             self.numbers
         });
+        // An answer is about as long as the last ones were, unless the caller says more.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of counts")]
+        let output = call.cost.output.max(self.mean_output as u64);
+        let cost = Cost { output, ..call.cost };
         let entry = Entry {
             number,
             caller: call.caller,
             priority: call.priority,
-            cost: call.cost,
-            weight: self.weight(call.cost),
+            cost,
+            weight: self.weight(cost),
             deadline: call.deadline,
             sends: call.sends,
             last: call.last,
@@ -347,6 +354,11 @@ impl Lane {
 
     /// A call is over: its answer was delivered or given up. `actual` is what it took, where that is known.
     pub fn end(&mut self, pass: &Pass, actual: Option<Cost>, shared: Option<&mut Pacer>, now: Duration) {
+        if let Some(actual) = actual {
+            #[expect(clippy::cast_precision_loss, reason = "no answer has 2^53 tokens")]
+            let output = actual.output as f64;
+            self.mean_output += (output - self.mean_output) * 0.1;
+        }
         let nothing = matches!(pass.heard, Some(Heard::Limited { .. } | Heard::Overloaded { .. }));
         if pass.heard.is_none() {
             self.breaker.released(pass.began, pass.trial);
@@ -368,6 +380,11 @@ impl Lane {
     /// Gives back what a retry cost that another budget refused.
     pub fn unspend(&mut self, throttled: bool) {
         self.budget.refund(throttled);
+    }
+
+    /// Whether tokens are limited by something known.
+    pub fn counts_tokens(&self) -> bool {
+        self.pacer.counts_tokens()
     }
 
     /// How long a new call of this caller would have to wait, as far as is known.

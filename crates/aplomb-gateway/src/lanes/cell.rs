@@ -316,6 +316,12 @@ impl Cell {
         (inner.lane.in_flight().saturating_add(waiting), inner.lane.rests_until())
     }
 
+    /// Whether tokens are limited by something known.
+    pub(super) fn counts_tokens(&self) -> bool {
+        self.with_quotas(|pacer| pacer.is_some_and(|pacer| pacer.counts_tokens()))
+            || lock(&self.inner).lane.counts_tokens()
+    }
+
     /// After how long without a first byte a second call may be made.
     pub(crate) fn hedge_after(&self) -> Option<Duration> {
         lock(&self.inner).lane.hedge_after()

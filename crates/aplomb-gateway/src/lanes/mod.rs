@@ -12,6 +12,6 @@ mod cell;
 pub(crate) use cell::{Cell, Refused, Wish};
 
 mod permit;
-pub(crate) use permit::Permit;
+pub(crate) use permit::{BYTES_PER_TOKEN, Permit};
 
 mod report;

@@ -4,10 +4,14 @@ use std::cell::Cell as Flag;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use aplomb_core::dialect::Usage;
 use aplomb_core::lane::{Cost, Heard, Pass};
 use aplomb_core::{Failure, Limit};
 
 use super::cell::Cell;
+
+/// Bytes that make up a token, about: enough for a reservation, or where an answer doesn't say what it took.
+pub(crate) const BYTES_PER_TOKEN: u64 = 4;
 
 /// Leave to send one request. Dropped without a word it counts as given up by its caller.
 #[derive(Debug)]
@@ -60,14 +64,24 @@ impl Permit {
         self.cell.hear(&mut self.pass, heard, &self.limits, failure, random);
     }
 
-    /// What it really took, as far as the answer says.
-    pub(crate) fn took(&mut self, actual: Cost) {
-        self.actual = Some(actual);
+    /// Whether tokens are what its quota counts.
+    pub(crate) fn counts_tokens(&self) -> bool {
+        self.cell.counts_tokens()
     }
 
-    /// What was reserved for it.
-    pub(crate) fn cost(&self) -> Cost {
-        self.pass.cost
+    /// Its answer is over: what it took stands in place of what was reserved.
+    ///
+    /// Without a usage it is settled by the bytes that were delivered.
+    pub(crate) fn settle(mut self, usage: Option<Usage>, delivered: u64) {
+        if !self.counts_tokens() {
+            return;
+        }
+        let input = self.pass.cost.input;
+        self.actual = Some(match usage {
+            Some(Usage { input: None, output: None, total }) => Cost { input: total.unwrap_or(input), output: 0 },
+            Some(usage) => Cost { input: usage.input.unwrap_or(input), output: usage.output.unwrap_or_default() },
+            None => Cost { input, output: delivered.div_ceil(BYTES_PER_TOKEN) },
+        });
     }
 }
 

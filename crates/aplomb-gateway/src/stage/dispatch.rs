@@ -87,6 +87,7 @@ async fn attempts(
         if let Some(throttled) = paid {
             permit.retried(throttled);
         }
+        plan.count.tokens = permit.counts_tokens();
         let asked = Asked { target, permit, line: trail.begin(&target.name) };
         progress.running = true;
         let (outcome, Asked { mut permit, line, .. }) = ask(worker, plan, index, asked, wish, trail).await;

@@ -1,5 +1,6 @@
 //! Plan: whom to ask in which order, and what is known about the request that decides about repeating it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,8 +25,19 @@ pub(crate) struct Plan {
     pub(crate) hops: Vec<Hop>,
     /// The method changes nothing.
     pub(crate) safe: bool,
+    /// What a lane wants to know of the tokens that its answer takes.
+    pub(crate) count: Count,
     /// How its caller sees that it waits, where the route says so.
     pub(crate) keepalive: Option<Rc<Keepalive>>,
+}
+
+/// What is counted of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// The tokens: the request asks for its usage, and the answer's is read.
+    pub(crate) tokens: bool,
+    /// The attempt under way asked for what its caller didn't ask for.
+    pub(crate) withhold: Cell<bool>,
 }
 
 /// What is known about a request at one target.
@@ -83,7 +95,7 @@ pub(crate) fn choose(received: Received) -> Result<Plan, Box<Problem>> {
     };
     let safe = is_safe(received.method.as_str());
     let keepalive = keepalive(&received, endpoint).filter(|_| wants_stream);
-    Ok(Plan { wants_stream, hops, safe, keepalive, received })
+    Ok(Plan { wants_stream, hops, safe, count: Count::default(), keepalive, received })
 }
 
 /// Signs of life for a caller that reads events.

@@ -75,6 +75,9 @@ pub(crate) fn finish(mut watch: Watch, told: Told) -> Response<Body> {
     // Nobody polls a body that is empty from the start, such as one of HEAD: it would seem that the caller went away.
     if response.body().as_bytes().is_some() || response.body().is_end_stream() {
         let bytes = response.body().size_hint().exact().unwrap_or(0);
+        if let Some(permit) = permit {
+            permit.settle(end.and_then(|end| end.usage.get()), bytes);
+        }
         watch.tell(&End { status, failure, bytes, cut: false });
         return response;
     }
@@ -95,7 +98,9 @@ struct Watched {
 
 impl Watched {
     fn over(&mut self, cut: bool) {
-        self.permit = None;
+        if let Some(permit) = self.permit.take() {
+            permit.settle(self.end.as_ref().and_then(|end| end.usage.get()), self.bytes);
+        }
         let in_stream = self.end.as_ref().and_then(|end| end.failure.borrow_mut().take());
         let failure = self.failure.take().or_else(|| in_stream.map(Box::new));
         self.watch.tell(&End { status: self.status, failure, bytes: self.bytes, cut });
