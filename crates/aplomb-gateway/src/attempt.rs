@@ -18,6 +18,7 @@ use crate::lanes::Permit;
 use crate::net::{Body, Patience, SendError, Stage, UpstreamBody};
 use crate::problem::Original;
 use crate::reply::{Held, Reply};
+use crate::resume;
 use crate::setup::Target;
 use crate::stage::plan::Plan;
 use crate::stage::receive::TOO_LARGE;
@@ -64,7 +65,12 @@ pub(crate) async fn run(
     match worker.pool(target).send(&target.origin, request, patience).await {
         Ok(answer) => {
             permit.head(limits(target, answer.headers()));
-            judge(worker, plan, target, endpoint, answer).await
+            let promise = resume::Promise::of(plan, &answer);
+            let outcome = judge(worker, plan, target, endpoint, answer).await;
+            match promise {
+                None => outcome,
+                Some(promise) => resume::follow(worker, plan, target, *promise, outcome),
+            }
         }
         Err(error) => Outcome::Failed(Box::new(unsent(&error, plan))),
     }

@@ -19,6 +19,7 @@ mod percent;
 mod problem;
 mod redact;
 mod reply;
+mod resume;
 mod teller;
 mod trail;
 mod turn;

@@ -77,6 +77,11 @@ pub(crate) fn request(trail: &Trail, end: &End) {
     }
 }
 
+/// A download was cut, and goes on.
+pub(crate) fn resumed(id: &str, at: u64, total: u64) {
+    tracing::info!(target: "aplomb::request", id, at, total, "resumed");
+}
+
 /// The fields of a failed request's line.
 struct Fields<'a> {
     id: &'a str,

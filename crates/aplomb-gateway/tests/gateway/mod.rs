@@ -14,6 +14,7 @@ mod retry;
 
 mod bodies;
 mod memory;
+mod resume;
 mod streams;
 
 mod logs;
