@@ -22,6 +22,7 @@ use crate::resume;
 use crate::setup::Target;
 use crate::stage::plan::Plan;
 use crate::stage::receive::TOO_LARGE;
+use crate::unpack::Packing;
 use crate::worker::Worker;
 
 /// What an attempt brought.
@@ -145,7 +146,10 @@ async fn judge(
             outcome
         }
         Handling::Watch => {
-            let body = Body::from(body);
+            let mut body = Body::from(body);
+            if let Some(packing) = Packing::of(&parts.headers) {
+                body = packing.undo(&mut parts.headers, body);
+            }
             let (opened, held) = match plan.way().route.stream {
                 Streaming::Live => (Box::pin(guard::open(plan, target, endpoint, body)).await, None),
                 Streaming::Hold => {
@@ -210,9 +214,9 @@ fn handling(plan: &Plan, endpoint: Option<&Endpoint>, status: StatusCode, header
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let is =
         |kind: &str| content_type.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
-    let compressed = headers.contains_key(header::CONTENT_ENCODING);
     if is("text/event-stream") {
-        return if compressed { Handling::Pass } else { Handling::Watch };
+        let readable = !headers.contains_key(header::CONTENT_ENCODING) || Packing::of(headers).is_some();
+        return if readable { Handling::Watch } else { Handling::Pass };
     }
     let json = is("application/json") || content_type.contains("+json");
     let streams = plan.wants_stream && endpoint.is_some_and(|endpoint| endpoint.stream.is_some());

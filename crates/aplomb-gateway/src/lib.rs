@@ -23,6 +23,7 @@ mod resume;
 mod teller;
 mod trail;
 mod turn;
+mod unpack;
 mod usage;
 
 mod lanes;

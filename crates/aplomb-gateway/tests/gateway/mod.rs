@@ -14,6 +14,7 @@ mod retry;
 
 mod bodies;
 mod memory;
+mod packed;
 mod resume;
 mod streams;
 
