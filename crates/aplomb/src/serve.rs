@@ -12,7 +12,8 @@ use aplomb_core::Catalog;
 use aplomb_gateway::config::{Config, Mistake, Server, Single, Surroundings};
 use aplomb_gateway::{Gateway, Reload, observe};
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{dialects, say};
 
@@ -101,8 +102,9 @@ pub(crate) fn run(args: ServeArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let signals = Signals::listen();
     say::err(&banner::text(&shown, catalog, &gateway));
-    until_told(&gateway);
+    signals.until_told(&gateway);
     let grace = gateway.drain();
     let drained = gateway.stop(grace);
     say::err(&format!(
@@ -155,24 +157,40 @@ fn causes(err: &dyn std::error::Error) -> String {
     text
 }
 
-/// Waits for a signal that ends, and reads the configuration anew at each one that asks for it.
-fn until_told(gateway: &Gateway) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("the system gives the main thread its event queue");
-    runtime.block_on(async {
+/// The signals that mean something here; listened to before anybody is told that the gateway serves.
+struct Signals {
+    runtime: Runtime,
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("the system gives the main thread its event queue");
+        let inside = runtime.enter();
         let listen = |kind| signal(kind).expect("signals can be listened to once the process runs");
-        let mut hangup = listen(SignalKind::hangup());
-        let mut terminate = listen(SignalKind::terminate());
-        let mut interrupt = listen(SignalKind::interrupt());
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return,
-                _ = interrupt.recv() => return,
-                _ = hangup.recv() => if let Err(mistakes) = gateway.reload() {
-                    let lines: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
-                    say::err(&format!("{lines}aplomb: the configuration stays as it was\n"));
-                },
+        let (hangup, terminate) = (listen(SignalKind::hangup()), listen(SignalKind::terminate()));
+        let interrupt = listen(SignalKind::interrupt());
+        drop(inside);
+        Self { runtime, hangup, terminate, interrupt }
+    }
+
+    /// Waits for a signal that ends, and reads the configuration anew at each one that asks for it.
+    fn until_told(self, gateway: &Gateway) {
+        let Self { runtime, mut hangup, mut terminate, mut interrupt } = self;
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => return,
+                    _ = interrupt.recv() => return,
+                    _ = hangup.recv() => if let Err(mistakes) = gateway.reload() {
+                        let lines: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
+                        say::err(&format!("{lines}aplomb: the configuration stays as it was\n"));
+                    },
+                }
             }
-        }
-    });
+        });
+    }
 }
