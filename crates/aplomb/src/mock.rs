@@ -131,7 +131,8 @@ fn as_json(mock: &MockHandle, dialect: &Dialect) -> serde_json::Value {
 
 fn banner(mock: &MockHandle, dialect: &Dialect) -> String {
     let (url, base) = (mock.url(), mock.base_url());
-    let sdks: String = dialect.sdk.values().map(|sdk| format!("  {}\n", sdk.line(&base))).collect();
+    let lines = dialect.sdk.iter().map(|(language, sdk)| format!("  {}\n", sdk.line(language, &base)));
+    let sdks: String = lines.collect();
     let sdks = if sdks.is_empty() { format!("  base URL {base}\n") } else { sdks };
     format!(
         "aplomb plays {} on {url}; any key will do\n\n{sdks}\n  what it saw: {url}/_mock/log, {url}/_mock/stats\n",

@@ -78,7 +78,7 @@ impl Catalog {
     pub fn nearest(&self, name: &str) -> Option<&str> {
         self.names()
             .map(|known| (strsim::jaro_winkler(known, name), known))
-            .filter(|(likeness, _)| *likeness > 0.7)
+            .filter(|(likeness, _)| *likeness > 0.8)
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .map(|(_, known)| known)
     }

@@ -71,12 +71,14 @@ pub struct Sdk {
 }
 
 impl Sdk {
-    /// The line to paste that makes a client for this URL.
-    pub fn line(&self, url: &str) -> String {
-        self.call.as_ref().map_or_else(
-            || format!("{}({}=\"{url}\")", self.class, self.base_url),
-            |call| call.replace("$url", url),
-        )
+    /// The line to paste that makes a client for this URL, in a language by the name that the data files give it.
+    pub fn line(&self, language: &str, url: &str) -> String {
+        let Self { class, base_url, .. } = self;
+        match &self.call {
+            Some(call) => call.replace("$url", url),
+            None if language == "node" => format!("new {class}({{ {base_url}: \"{url}\" }})"),
+            None => format!("{class}({base_url}=\"{url}\")"),
+        }
     }
 }
 
@@ -288,4 +290,19 @@ rows! {
     }
     /// An SSE event.
     WrittenEvent { event: Option<String>, data: Option<String> }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog;
+
+    #[test]
+    fn a_line_to_paste_is_of_its_language() {
+        let line = |dialect: &str, language: &str| {
+            catalog().get(dialect).unwrap().sdk[language].line(language, "http://h")
+        };
+        assert_eq!(line("openai", "python"), r#"OpenAI(base_url="http://h")"#);
+        assert_eq!(line("openai", "node"), r#"new OpenAI({ baseURL: "http://h" })"#);
+        assert_eq!(line("gemini", "node"), r#"new GoogleGenAI({ httpOptions: { baseUrl: "http://h" } })"#);
+    }
 }

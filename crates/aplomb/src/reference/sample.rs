@@ -204,14 +204,7 @@ fn sdk(dialect: &Dialect) -> Vec<(&'static str, String)> {
     languages
         .iter()
         .filter_map(|(name, language)| {
-            let sdk = dialect.sdk.get(*name)?;
-            let line = sdk.line(&url);
-            let own_class = *name == "node" && sdk.call.is_none();
-            let line = if own_class {
-                format!("new {}({{ {}: \"{url}\" }})", sdk.class, sdk.base_url)
-            } else {
-                line
-            };
+            let line = dialect.sdk.get(*name)?.line(name, &url);
             Some((*language, line))
         })
         .collect()

@@ -30,7 +30,7 @@ fn line(out: &mut String, catalog: &Catalog, origin: &str, route: &Route) {
     let base = format!("{origin}{}{}", route.path.trim_end_matches('/'), sdk_path(route, dialect));
     let paste = dialect
         .and_then(|dialect| dialect.sdk.get("python"))
-        .map_or_else(|| format!("base URL {base}"), |sdk| sdk.line(&base));
+        .map_or_else(|| format!("base URL {base}"), |sdk| sdk.line("python", &base));
     // Writing to a string can't fail.
     let _ = writeln!(out, "  {:16} → {:40} {paste}", route.path, route.upstream.url.to_string());
 }
