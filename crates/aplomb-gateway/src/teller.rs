@@ -77,7 +77,7 @@ impl Teller {
         Self {
             answer,
             form: answer.streams.first(),
-            id: "req_1".to_owned(),
+            id: RequestId::new(uuid::Uuid::nil()),
             key: None,
             secrets: Vec::new(),
             as_unavailable: false,
