@@ -307,7 +307,7 @@ async fn two_readings_of_a_request_reach_no_upstream_through_the_whole_gateway()
     ] {
         let told = rig.ask(format!("POST / HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n0\r\n\r\nGET /evil HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         assert_eq!((told.status(), upstream.count()), (400, 0), "{lines}");
-        assert!(told.says("content-type").starts_with("application/problem+json"));
+        assert!(told.json()["error"]["message"].is_string(), "in the words of the only route: {told:?}");
         assert_eq!((told.says("aplomb-kind"), told.says("aplomb-fault")), ("invalid_request", "caller"));
         told.says("aplomb-request-id");
     }
