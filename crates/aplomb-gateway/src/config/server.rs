@@ -92,10 +92,8 @@ impl Server {
     /// So a listener on this machine answers to `localhost`, to addresses and to the names in `hosts` only;
     /// one that others can reach answers to every name until `hosts` says which.
     pub fn answers_to(&self, host: &str, listener: SocketAddr) -> bool {
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => host,
-        };
+        let without_port = host.trim_end_matches(|c: char| c.is_ascii_digit()).strip_suffix(':');
+        let name = without_port.unwrap_or(host);
         let name = name.trim_matches(['[', ']']).trim_end_matches('.');
         let local = |name: &str| name.eq_ignore_ascii_case("localhost");
         let below = name.len().checked_sub("localhost".len()).and_then(|at| name.split_at_checked(at));
