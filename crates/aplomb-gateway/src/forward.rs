@@ -17,7 +17,12 @@ use crate::stage::receive::Received;
 use crate::usage;
 
 /// The request as this target is to see it.
-pub(crate) fn request(plan: &Plan, target: &Target, endpoint: Option<&Endpoint>, body: Body) -> Request<Body> {
+pub(crate) fn request(
+    plan: &Plan,
+    target: &Target,
+    endpoint: Option<&Endpoint>,
+    body: Body,
+) -> Request<Body> {
     let asked = counted(plan, endpoint);
     let received = &plan.received;
     let mut headers = received.headers.clone();

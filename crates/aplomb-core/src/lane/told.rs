@@ -125,6 +125,16 @@ impl Told {
         }
     }
 
+    /// Whether an answer to a call that was sent then, or later, told of it.
+    pub(super) fn knows_of(&self, sent: Duration) -> bool {
+        sent <= self.newest
+    }
+
+    /// Whether nothing is left, or the last answer said so.
+    pub(super) fn is_spent(&self, now: Duration) -> bool {
+        self.level(now) < 1.0 || (self.last.remaining < 1.0 && now < self.last.reset)
+    }
+
     /// The bucket to take from.
     pub(super) fn bucket(&mut self, now: Duration) -> &mut Bucket {
         self.refresh(now);
@@ -183,7 +193,7 @@ impl Told {
         let spent = limit.limit.map_or(0.0, count) - seen.remaining;
         let documented =
             limit.window.zip(limit.limit).map(|(window, most)| count(most) / window.as_secs_f64());
-        let as_documented = documented.is_some_and(|documented| rate.fits(documented));
+        let as_documented = rate.is_narrow() && documented.is_some_and(|documented| rate.fits(documented));
         let agreed = self.agreed.filter(|agreed| agreed.rate.meets(rate));
         let agreed = agreed.map_or_else(|| Agreed::on(rate, spent), |agreed| agreed.with(rate, spent));
         self.agreed = Some(agreed);

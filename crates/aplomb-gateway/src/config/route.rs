@@ -70,8 +70,13 @@ impl Route {
 
     /// Everybody who may be asked, in order.
     pub fn hops(&self) -> impl Iterator<Item = Hop<'_>> {
-        let first =
-            Hop { upstream: &self.upstream, rank: 0, weight: self.weight, model: None, context: self.upstream.context };
+        let first = Hop {
+            upstream: &self.upstream,
+            rank: 0,
+            weight: self.weight,
+            model: None,
+            context: self.upstream.context,
+        };
         let equals = self.equals.iter().map(|equal| {
             let Equal { upstream, weight } = equal;
             Hop { upstream, rank: 0, weight: *weight, model: None, context: upstream.context }

@@ -78,8 +78,12 @@ impl Permit {
         }
         let input = self.pass.cost.input;
         self.actual = Some(match usage {
-            Some(Usage { input: None, output: None, total }) => Cost { input: total.unwrap_or(input), output: 0 },
-            Some(usage) => Cost { input: usage.input.unwrap_or(input), output: usage.output.unwrap_or_default() },
+            Some(Usage { input: None, output: None, total }) => {
+                Cost { input: total.unwrap_or(input), output: 0 }
+            }
+            Some(usage) => {
+                Cost { input: usage.input.unwrap_or(input), output: usage.output.unwrap_or_default() }
+            }
             None => Cost { input, output: delivered.div_ceil(BYTES_PER_TOKEN) },
         });
     }

@@ -104,8 +104,9 @@ fn keepalive(received: &Received, endpoint: Option<&Endpoint>) -> Option<Rc<Keep
     if route.keepalive.is_zero() {
         return None;
     }
-    let asks =
-        |param: &String| received.rest.query().into_iter().flat_map(|query| query.split('&')).any(|own| own == param);
+    let asks = |param: &String| {
+        received.rest.query().into_iter().flat_map(|query| query.split('&')).any(|own| own == param)
+    };
     let events =
         |endpoint: &Endpoint| endpoint.stream.is_some() && endpoint.stream_query.as_ref().is_none_or(asks);
     let reads_events = received.accepts_events || endpoint.is_some_and(events);

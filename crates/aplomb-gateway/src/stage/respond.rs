@@ -96,7 +96,12 @@ pub(crate) fn in_stream(
     };
     let dialect = problem.answer.unwrap_or_else(|| plain_dialect(setup));
     let event = render_event(dialect, keepalive.form(dialect), &problem.failure, Some(&*greeting.id));
-    Told { response: Response::new(Body::full(event.0)), failure: Some(Box::new(problem.failure)), end: None, permit: None }
+    Told {
+        response: Response::new(Body::full(event.0)),
+        failure: Some(Box::new(problem.failure)),
+        end: None,
+        permit: None,
+    }
 }
 
 fn is_events(response: &Response<Body>) -> bool {
