@@ -185,7 +185,7 @@ impl Told {
             limit.window.zip(limit.limit).map(|(window, most)| count(most) / window.as_secs_f64());
         let as_documented = documented.is_some_and(|documented| rate.fits(documented));
         let agreed = self.agreed.filter(|agreed| agreed.rate.meets(rate));
-        let agreed = agreed.map_or(Agreed::on(rate, spent), |agreed| agreed.with(rate, spent));
+        let agreed = agreed.map_or_else(|| Agreed::on(rate, spent), |agreed| agreed.with(rate, spent));
         self.agreed = Some(agreed);
         let telling = agreed.most - agreed.least >= (0.1 * (spent + seen.remaining)).max(3.0);
         match self.comes {
@@ -243,7 +243,7 @@ impl Seen {
     fn of(limit: &Limit, now: Duration) -> Option<Self> {
         let remaining = count(limit.remaining?);
         // Without a reset a window says at least how fast it refills.
-        let reset = limit.reset.or(limit.window.filter(|_| limit.limit.is_some()))?;
+        let reset = limit.reset.or_else(|| limit.window.filter(|_| limit.limit.is_some()))?;
         let spent = limit.limit.map_or(0.0, |most| count(most) - remaining);
         let rate = (limit.reset.is_some() && spent >= 1.0 && !reset.is_zero()).then(|| {
             let reset = reset.as_secs_f64();
