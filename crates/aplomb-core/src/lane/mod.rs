@@ -63,6 +63,9 @@ mod outage_tests;
 mod concurrency_tests;
 
 #[cfg(test)]
+mod governor_tests;
+
+#[cfg(test)]
 mod lane_tests;
 
 #[cfg(test)]
