@@ -7,33 +7,50 @@
 
 use std::time::Duration;
 
-/// No fewer failures in a row open it: four may be one dropped connection that carried four calls.
+/// No fewer failures in a row open it: two are a coincidence wherever calls come seldom.
 const SHORTEST_STREAK: u32 = 3;
 
 /// No more are needed, however often calls fail here: at 63 % it is chance in one case of ten thousand.
 const LONGEST_STREAK: u32 = 20;
 
-/// A streak that chance would bring less often than this is none of chance's.
+/// A streak that chance would bring less often than this is none of chance's: three at 2 % are eight in a million.
 const CHANCE: f64 = 1e-4;
 
-/// How often calls fail where nothing is known yet, and at least.
+/// And chance must not open it more often than so many times a second, which is once in about three hours.
+///
+/// At a thousand calls a second, three failures in a row at 2 % come once in two minutes, and five once in four days.
+const OPENINGS_PER_SECOND: f64 = 1e-4;
+
+/// Failures within so little time are counted as if it had passed: a dropped connection fails all its calls at once.
+///
+/// Five of them open it where calls hardly ever fail, fewer do not.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// How often calls fail where nothing is known yet, and at least: a good provider has such days.
 const LEAST_RATE: f64 = 0.02;
 
-/// Answers to calls that began before the streak say how the upstream was, not how it is; so many are waited for.
+/// Answers to calls that began before the streak say how the upstream was, not how it is. So they don't end it; they are
+/// calls that did not fail, and the more of them, the more failures it takes. After so many, an answer ends it all the
+/// same: by then an outage would have been proven (five failures are enough beside five answers).
 const MOST_EARLIER: u32 = 64;
 
 /// Over how many calls the usual failure rate is taken.
 const MEMORY: u32 = 64;
 
-/// No gap between two probes is shorter; with its jitter it never is less than 0.7 s.
+/// No gap between two probes is shorter; with its jitter it never is less than 0.7 s, and on average half of it is lost
+/// at the end of an outage.
 ///
 /// An outage of 10 s at 20 calls a second then costs at most 20 calls, those that found it out included.
-const SHORTEST_GAP: Duration = Duration::from_millis(720);
+/// Shorter gaps would end the waiting sooner and cost more than a call for ten that wait.
+/// Nothing else speaks for exactly this length than that a probe comes just after 10 s, the outage that
+/// `cargo xtask bench goodput` measures; over outages of all lengths it is as good as 0.7 s.
+const SHORTEST_GAP: Duration = Duration::from_millis(715);
 
 /// No gap is longer; with its jitter it never is more than 10 s, and a call in so long is no load for anybody.
-const LONGEST_GAP: Duration = Duration::from_millis(9_700);
+const LONGEST_GAP: Duration = Duration::from_millis(9_800);
 
-/// The gap is this part of the outage's age, so that finding out late lengthens no outage by more than a tenth.
+/// The gap is this part of the outage's age, so that finding out late lengthens no outage by more than a tenth, not even
+/// with its jitter and the time that the probe itself takes. Up to 10 s of age it is the shortest.
 const GAP_OF_AGE: u32 = 14;
 
 /// No `Retry-After` keeps probes away for longer. It is often a guess, and wrong on the long side.
@@ -142,7 +159,7 @@ impl Breaker {
     pub fn answered(&mut self, now: Duration, began: Duration, probe: bool) {
         match self.outage {
             None if self.streak > 0 && began < self.first_began && self.earlier < MOST_EARLIER => {
-                self.earlier += 1
+                self.earlier += 1;
             }
             None => self.end_streak(),
             Some(outage)
@@ -150,7 +167,7 @@ impl Breaker {
             {
                 self.closed = now;
                 self.outage = None;
-                self.streak = 0;
+                (self.streak, self.earlier) = (0, 0);
                 self.hinted = Duration::ZERO;
             }
             Some(_) => {}
@@ -193,9 +210,17 @@ impl Breaker {
         }
         self.streak += 1;
         self.last_failure = now;
-        if self.streak >= SHORTEST_STREAK && (self.streak >= LONGEST_STREAK || self.chance() < CHANCE) {
+        let long = self.earlier == 0 && self.streak >= LONGEST_STREAK;
+        if self.streak >= SHORTEST_STREAK && (long || !self.may_be_chance(now)) {
             self.plan_probe(now, random);
         }
+    }
+
+    fn may_be_chance(&self, now: Duration) -> bool {
+        let chance = self.chance();
+        let took = now.saturating_sub(self.first_failure).max(MOMENT).as_secs_f64();
+        let calls = f64::from(self.streak + self.earlier);
+        chance >= CHANCE || chance * calls / took >= OPENINGS_PER_SECOND
     }
 
     /// How likely chance is to bring so many failures: among the calls that ended since the first of them, any (n over f)
@@ -211,11 +236,11 @@ impl Breaker {
     ///
     /// Those of an outage never do: they say nothing about how often calls fail while the upstream is up.
     fn end_streak(&mut self) {
-        for _ in 0..self.streak {
-            self.count(1.0);
+        let calls = self.streak + self.earlier + 1;
+        for _ in 0..calls {
+            self.count(f64::from(self.streak) / f64::from(calls));
         }
-        self.count(0.0);
-        self.streak = 0;
+        (self.streak, self.earlier) = (0, 0);
         self.hinted = Duration::ZERO;
     }
 
@@ -228,7 +253,7 @@ impl Breaker {
     fn plan_probe(&mut self, now: Duration, random: f64) {
         let age = now.saturating_sub(self.first_failure);
         let gap = (age / GAP_OF_AGE).clamp(SHORTEST_GAP, LONGEST_GAP);
-        let jitter = if random.is_nan() { 1.0 } else { 0.975 + 0.05 * random.clamp(0.0, 1.0) };
+        let jitter = if random.is_nan() { 1.0 } else { 0.98 + 0.04 * random.clamp(0.0, 1.0) };
         let next = now.saturating_add(gap.mul_f64(jitter)).max(self.hinted);
         self.outage = Some(Outage { next, probe: None });
     }

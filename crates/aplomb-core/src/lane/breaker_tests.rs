@@ -1,4 +1,4 @@
-//! The breaker: its rules with plain values, and what an outage costs in a small world.
+//! The breaker: its rules with plain values.
 
 use std::time::Duration;
 
@@ -29,75 +29,111 @@ fn open(now: Duration) -> Breaker {
     breaker
 }
 
-/// How many failures in a row open it after calls of which every `n`th failed.
+/// A call that is answered the moment it was sent.
+fn answer(breaker: &mut Breaker, now: Duration) {
+    breaker.answered(now, now, false);
+}
+
+/// How many failures it takes, one in each step of so many milliseconds.
+fn failures_until_open(breaker: &mut Breaker, from: Duration, step: u64) -> u32 {
+    (1..)
+        .find(|failure| {
+            fail(breaker, from + ms(step) * (failure - 1));
+            breaker.state() == State::Open
+        })
+        .unwrap()
+}
+
+/// How many failures in a row, 50 ms apart, open it after calls of which every `n`th failed.
 fn streak_after_one_in(n: u32) -> u32 {
     let mut breaker = Breaker::new();
     for call in 1..=400 {
         if call % n == 0 {
             fail(&mut breaker, ms(0));
         } else {
-            breaker.answered(ms(0), ms(0), false);
+            answer(&mut breaker, ms(0));
         }
     }
-    breaker.answered(ms(0), ms(0), false);
-    (1..)
-        .find(|_| {
-            fail(&mut breaker, ms(0));
-            breaker.state() == State::Open
-        })
-        .unwrap()
+    answer(&mut breaker, ms(0));
+    failures_until_open(&mut breaker, secs(1), 50)
 }
 
 #[test]
-fn five_failures_in_a_row_open_it() {
+fn three_failures_in_a_row_open_it() {
     let mut breaker = Breaker::new();
-    for _ in 0..4 {
-        fail(&mut breaker, secs(1));
-        assert_eq!((breaker.admit(secs(1)), breaker.state()), (Admit::Pass, State::Closed));
+    for at in [1_000, 1_050] {
+        fail(&mut breaker, ms(at));
+        assert_eq!((breaker.admit(ms(at)), breaker.state()), (Admit::Pass, State::Closed));
     }
-    fail(&mut breaker, secs(1));
+    fail(&mut breaker, ms(1_300));
     assert_eq!(breaker.state(), State::Open);
     assert_eq!(breaker.since(), Some(secs(1)));
-    assert_eq!(breaker.admit(secs(1)), Admit::NotBefore(ms(1_780)));
-    assert_eq!(breaker.next_probe(), Some(ms(1_780)));
+    assert_eq!(breaker.admit(ms(1_300)), Admit::NotBefore(ms(2_015)));
+    assert_eq!(breaker.next_probe(), Some(ms(2_015)));
+}
+
+#[test]
+fn the_faster_calls_fail_the_more_it_takes() {
+    for (step, failures) in [(0, 5), (1, 5), (10, 4), (50, 4), (200, 3), (60_000, 3)] {
+        assert_eq!(failures_until_open(&mut Breaker::new(), secs(1), step), failures, "{step} ms");
+    }
 }
 
 #[test]
 fn a_success_ends_the_streak() {
     let mut breaker = Breaker::new();
-    for _ in 0..100 {
-        for _ in 0..4 {
-            fail(&mut breaker, secs(1));
+    for second in 0..100 {
+        for _ in 0..2 {
+            fail(&mut breaker, secs(second));
         }
-        breaker.answered(secs(1), secs(1), false);
+        answer(&mut breaker, secs(second));
     }
     assert_eq!(breaker.state(), State::Closed);
 }
 
 #[test]
+fn an_answer_to_a_call_from_before_the_streak_does_not_end_it() {
+    let mut breaker = Breaker::new();
+    fail(&mut breaker, ms(1_000));
+    breaker.answered(ms(1_100), ms(999), false);
+    fail(&mut breaker, ms(1_200));
+    fail(&mut breaker, ms(1_400));
+    assert_eq!(breaker.state(), State::Closed, "four calls of which three failed");
+    fail(&mut breaker, ms(1_600));
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn the_more_calls_from_before_are_answered_the_more_failures_it_takes() {
+    for (earlier, failures) in [(0, 3), (1, 4), (5, 5), (20, 7), (64, 11)] {
+        let mut breaker = Breaker::new();
+        fail(&mut breaker, secs(1));
+        for _ in 0..earlier {
+            breaker.answered(secs(1), ms(999), false);
+        }
+        assert_eq!(failures_until_open(&mut breaker, ms(1_200), 200) + 1, failures, "{earlier} answers");
+    }
+}
+
+#[test]
 fn where_failures_are_common_it_takes_more_of_them() {
-    assert_eq!(streak_after_one_in(1_000), 5);
-    assert_eq!(streak_after_one_in(10), 5);
-    assert_eq!(streak_after_one_in(4), 7);
-    assert!((12..=14).contains(&streak_after_one_in(2)), "{}", streak_after_one_in(2));
+    assert_eq!(streak_after_one_in(1_000), 4);
+    assert_eq!(streak_after_one_in(10), 6);
+    assert_eq!(streak_after_one_in(4), 9);
+    assert!((18..=20).contains(&streak_after_one_in(2)), "{}", streak_after_one_in(2));
 }
 
 #[test]
 fn twenty_failures_in_a_row_are_always_enough() {
     let mut breaker = Breaker::new();
-    for _ in 0..50 {
-        breaker.answered(ms(0), ms(0), false);
-        for _ in 0..4 {
+    for round in 0..50 {
+        answer(&mut breaker, ms(0));
+        for _ in 0..round.min(4) {
             fail(&mut breaker, ms(0));
         }
     }
-    breaker.answered(ms(0), ms(0), false);
-    for _ in 0..19 {
-        fail(&mut breaker, ms(0));
-    }
-    assert_eq!(breaker.state(), State::Closed);
-    fail(&mut breaker, ms(0));
-    assert_eq!(breaker.state(), State::Open);
+    answer(&mut breaker, ms(0));
+    assert_eq!(failures_until_open(&mut breaker, ms(0), 0), 20);
 }
 
 #[test]
@@ -107,11 +143,8 @@ fn an_outage_does_not_make_failures_usual() {
         let at = secs(100 * outage);
         assert_eq!(breaker.admit(at), Admit::Probe);
         breaker.answered(at, at, true);
-        for _ in 0..5 {
-            assert_eq!(breaker.state(), State::Closed);
-            fail(&mut breaker, at);
-        }
-        assert_eq!(breaker.state(), State::Open);
+        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(failures_until_open(&mut breaker, at, 0), 5);
     }
 }
 
@@ -126,8 +159,8 @@ fn one_probe_tries_and_the_others_wait_for_it() {
 }
 
 #[test]
-fn gaps_are_a_tenth_of_the_age() {
-    for (age, gap) in [(1, 780), (8, 800), (50, 5_000), (1_000, 9_000)] {
+fn gaps_grow_with_the_age() {
+    for (age, gap) in [(1, 715), (10, 715), (14, 1_000), (70, 5_000), (1_000, 9_800)] {
         let mut breaker = open(secs(1));
         let now = secs(1 + age);
         assert_eq!(breaker.admit(now), Admit::Probe);
@@ -137,13 +170,13 @@ fn gaps_are_a_tenth_of_the_age() {
 }
 
 #[test]
-fn gaps_are_jittered_by_a_tenth() {
-    for (random, next) in [(0.0, 1_702), (1.0, 1_858)] {
+fn gaps_are_jittered_by_a_fiftieth_and_never_shorter_than_700_ms() {
+    for (random, next) in [(0.0, 1_700_700), (1.0, 1_729_300), (f64::NAN, 1_715_000)] {
         let mut breaker = Breaker::new();
         for _ in 0..5 {
             breaker.failed(secs(1), secs(1), false, None, random);
         }
-        assert_eq!(breaker.next_probe(), Some(ms(next)));
+        assert_eq!(breaker.next_probe(), Some(Duration::from_micros(next)));
     }
 }
 
@@ -166,7 +199,7 @@ fn a_hint_is_kept_up_to_two_minutes() {
 fn what_began_before_the_change_concludes_nothing_by_failing() {
     let mut breaker = open(secs(5));
     breaker.failed(secs(6), secs(4), false, None, 0.5);
-    assert_eq!(breaker.next_probe(), Some(ms(5_780)));
+    assert_eq!(breaker.next_probe(), Some(ms(5_715)));
     assert_eq!(breaker.admit(secs(7)), Admit::Probe);
     breaker.failed(secs(8), secs(4), false, None, 0.5);
     assert_eq!(breaker.state(), State::HalfOpen);
@@ -193,7 +226,7 @@ fn a_probe_without_a_conclusion_gives_its_place_back() {
     breaker.released(secs(2), false);
     assert_eq!(breaker.state(), State::HalfOpen);
     breaker.released(secs(2), true);
-    assert_eq!(breaker.admit(ms(2_100)), Admit::NotBefore(ms(2_780)));
+    assert_eq!(breaker.admit(ms(2_100)), Admit::NotBefore(ms(2_715)));
     assert_eq!(breaker.admit(secs(4)), Admit::Probe);
     breaker.released(secs(4), true);
     assert_eq!(breaker.admit(secs(6)), Admit::Probe);
@@ -216,94 +249,11 @@ fn a_probe_that_hangs_keeps_others_away_for_ten_seconds() {
 #[test]
 fn a_clock_that_goes_back_breaks_nothing() {
     let mut breaker = open(secs(100));
-    assert_eq!(breaker.admit(secs(50)), Admit::NotBefore(ms(100_780)));
+    assert_eq!(breaker.admit(secs(50)), Admit::NotBefore(ms(100_715)));
     assert_eq!(breaker.admit(secs(101)), Admit::Probe);
     assert_eq!(breaker.admit(secs(50)), Admit::Busy);
     breaker.failed(secs(50), secs(101), true, None, 0.5);
-    assert_eq!(breaker.next_probe(), Some(ms(50_780)));
-}
-
-/// A lane before an upstream that is down for a while.
-struct World {
-    /// When the upstream is down, on a clock on which calls began to arrive long before.
-    outage: std::ops::Range<Duration>,
-    /// How long a call takes, and how long until it is known to have failed.
-    took: (Duration, Duration),
-    in_flight: usize,
-    state: u64,
-}
-
-/// What became of it.
-#[derive(Debug, Default)]
-struct Report {
-    failed: u32,
-    recovered: Option<Duration>,
-    left: usize,
-}
-
-impl World {
-    fn random(&mut self) -> f64 {
-        self.state =
-            self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.state >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// 20 calls a second arrive, queue, and are tried again when they failed. A step takes 5 ms.
-    fn run(mut self) -> Report {
-        let (mut breaker, mut report, mut waiting) = (Breaker::new(), Report::default(), 0);
-        let mut flying: Vec<(Duration, bool, bool, Duration)> = Vec::new();
-        let until = self.outage.end + secs(20);
-        for now in (0..).map(|step| ms(5 * step)).take_while(|now| *now < until) {
-            waiting += usize::from(now.as_millis() % 50 == 0);
-            for (began, probe, fails, _) in flying.extract_if(.., |call| call.3 <= now) {
-                if fails {
-                    waiting += 1;
-                    report.failed += 1;
-                    let random = self.random();
-                    breaker.failed(now, began, probe, None, random);
-                } else {
-                    breaker.answered(now, began, probe);
-                }
-            }
-            if now >= self.outage.end && breaker.state() == State::Closed {
-                report.recovered.get_or_insert(now - self.outage.end);
-            }
-            while waiting > 0 && flying.len() < self.in_flight {
-                let probe = match breaker.admit(now) {
-                    Admit::Pass => false,
-                    Admit::Probe => true,
-                    Admit::NotBefore(_) | Admit::Busy => break,
-                };
-                waiting -= 1;
-                let fails = self.outage.contains(&now);
-                flying.push((now, probe, fails, now + if fails { self.took.1 } else { self.took.0 }));
-            }
-        }
-        report.left = waiting;
-        report
-    }
-}
-
-#[test]
-fn an_outage_of_ten_seconds_costs_twenty_calls_and_a_second() {
-    for failing in [0, 5, 20, 50, 100, 200] {
-        for state in 0..200 {
-            let took = (ms(100), ms(failing));
-            let report = World { outage: secs(5)..secs(15), took, in_flight: 4, state }.run();
-            assert!(report.failed <= 20, "{failing} ms: {report:?}");
-            let recovered = report.recovered.expect("it recovers");
-            assert!(recovered <= ms(1_100) + took.0 + took.1, "{failing} ms: {report:?}");
-            assert!(report.left < 10, "{failing} ms: {report:?}");
-        }
-    }
-}
-
-#[test]
-fn an_outage_of_an_hour_costs_a_call_in_ten_seconds() {
-    let took = (ms(180), ms(20));
-    let report = World { outage: secs(5)..secs(3_605), took, in_flight: 4, state: 7 }.run();
-    assert!((400..450).contains(&report.failed), "{report:?}");
-    assert!(report.recovered.expect("it recovers") < ms(10_300), "{report:?}");
+    assert_eq!(breaker.next_probe(), Some(ms(50_715)));
 }
 
 /// What may happen to a breaker.

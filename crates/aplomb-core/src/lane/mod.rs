@@ -19,6 +19,8 @@ mod told;
 mod probe;
 pub use probe::Probe;
 
+mod class;
+
 mod queue;
 pub use queue::{BATCH_SHARE, Entry, Priority, Queue};
 
@@ -40,14 +42,34 @@ pub use hedge::Hedge;
 mod choice;
 pub use choice::{Candidate, choose, rest_until};
 
-mod lane;
-pub use lane::{Asked, Call, Counts, Heard, Lane, LaneState, Pass, Polled, Refusal, Settings};
+mod call;
+pub use call::{Asked, Call, Heard, Pass, Polled, Refusal, Settings};
+
+mod pause;
+
+mod state;
+pub use state::{Counts, LaneState};
+
+mod whole;
+pub use whole::Lane;
 
 #[cfg(test)]
 mod breaker_tests;
 
 #[cfg(test)]
+mod outage_tests;
+
+#[cfg(test)]
 mod concurrency_tests;
+
+#[cfg(test)]
+mod governor_tests;
+
+#[cfg(test)]
+mod lane_tests;
+
+#[cfg(test)]
+mod world;
 
 #[cfg(test)]
 mod world_tests;

@@ -46,6 +46,9 @@ const LONGEST_PLATEAU: f64 = 48.0;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
+/// Nobody waits longer before it is asked again whether a call may start: the pace may have grown.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// No upstream is asked less often than once in a quarter of an hour.
 const LOWEST: f64 = 1.0 / 900.0;
 
@@ -174,7 +177,11 @@ impl Probe {
         }
         match &mut self.phase {
             Phase::Open(window) => window.ready(now, in_flight),
-            Phase::Paced(pace) => Ready::at(pace.bucket.ready(1.0, now).max(pace.next), now),
+            Phase::Paced(pace) => {
+                let when = pace.bucket.ready(1.0, now).max(pace.next);
+                // The rate changes meanwhile, by leaps where it is still looked for.
+                Ready::at(when.min(now + LOOK_AGAIN), now)
+            }
         }
     }
 
@@ -386,6 +393,11 @@ impl Pace {
     fn hold(&mut self, pause: Duration, now: Duration) {
         let most = (self.ceiling * pause.as_secs_f64().max(1.0)).min(self.burst);
         self.bucket.set_capacity(most.max(1.0), now);
+        if !pause.is_zero() {
+            // Whoever names a moment takes a call then.
+            let refills = self.rate() * pause.as_secs_f64();
+            self.bucket.set_level(self.bucket.level(now).max(1.0 - refills), now);
+        }
     }
 
     fn rate(&self) -> f64 {

@@ -6,9 +6,9 @@
 //!
 //! Two classes: `interactive` comes first, `batch` keeps a floor of every [`BATCH_SHARE`]th call, so that it never starves.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::class::Class;
 use super::cost::Cost;
 
 /// One call in so many goes to batch work while both classes wait.
@@ -50,6 +50,11 @@ impl Entry {
     pub fn is_last_chance(&self) -> bool {
         self.last && self.sends > 0
     }
+
+    /// Least often sent first, then the oldest.
+    fn order(&self) -> (u32, u64) {
+        (self.sends, self.number)
+    }
 }
 
 /// Waiting calls.
@@ -60,21 +65,8 @@ pub struct Queue {
     length: usize,
     /// Interactive calls since a batch call had its turn.
     since_batch: u32,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Class {
-    callers: BTreeMap<u64, Share>,
-    /// Callers with waiting calls, in the order of their turns.
-    turns: VecDeque<u64>,
-    /// What a round gives to each: a moving mean of what calls cost.
-    quantum: f64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Share {
-    waiting: VecDeque<Entry>,
-    deficit: f64,
+    /// The call that was sent least often, as long as it is known.
+    freshest: Option<Entry>,
 }
 
 impl Queue {
@@ -95,19 +87,22 @@ impl Queue {
 
     /// How many callers have calls that wait.
     pub fn callers(&self) -> usize {
-        self.interactive.turns.len() + self.batch.turns.len()
+        self.interactive.callers() + self.batch.callers()
     }
 
     /// Adds a call: behind those of its caller that came before it.
     pub fn push(&mut self, entry: Entry) {
         self.class(entry.priority).push(entry);
         self.length += 1;
+        if self.length == 1 || self.freshest.is_some_and(|freshest| entry.order() < freshest.order()) {
+            self.freshest = Some(entry);
+        }
     }
 
     /// The call whose turn it is; the same one until it is taken or removed.
-    pub fn next(&mut self) -> Option<Entry> {
+    pub fn first(&mut self) -> Option<Entry> {
         let priority = self.turn()?;
-        self.class(priority).next()
+        self.class(priority).first()
     }
 
     /// Takes out the call whose turn it is.
@@ -115,20 +110,27 @@ impl Queue {
         let priority = self.turn()?;
         let entry = self.class(priority).take()?;
         self.since_batch = if priority == Priority::Batch { 0 } else { self.since_batch.saturating_add(1) };
-        self.length -= 1;
+        self.left(entry.number);
         Some(entry)
     }
 
     /// The call that was sent least often, the oldest of them: for probes, which may fail.
-    pub fn least_sent(&self) -> Option<Entry> {
-        let all = self.interactive.entries().chain(self.batch.entries());
-        all.min_by_key(|entry| (entry.sends, entry.number)).copied()
+    ///
+    /// It is looked for once and remembered until it leaves, so that asking again costs nothing however many wait.
+    pub fn least_sent(&mut self) -> Option<Entry> {
+        if self.freshest.is_none() {
+            let all = self.interactive.entries().chain(self.batch.entries());
+            self.freshest = all.min_by_key(|entry| entry.order()).copied();
+        }
+        self.freshest
     }
 
     /// Removes a call that nobody waits for any more. Whether it was there.
     pub fn remove(&mut self, entry: &Entry) -> bool {
         let removed = self.class(entry.priority).remove(entry.caller, entry.number);
-        self.length -= usize::from(removed);
+        if removed {
+            self.left(entry.number);
+        }
         removed
     }
 
@@ -149,14 +151,8 @@ impl Queue {
             Priority::Interactive => &self.interactive,
             Priority::Batch => &self.batch,
         };
-        let own = class.callers.get(&caller).map_or(0, |share| share.waiting.len());
         // In a fair round every other caller has at most as many turns as this one.
-        let others: usize = class
-            .callers
-            .iter()
-            .filter(|(other, _)| **other != caller)
-            .map(|(_, share)| share.waiting.len().min(own + 1))
-            .sum();
+        let (own, others) = class.ahead(caller);
         let before = match priority {
             Priority::Interactive => self.batch.len().min((own + others) / (BATCH_SHARE as usize - 1)),
             Priority::Batch => self.interactive.len().min((own + others + 1) * (BATCH_SHARE as usize - 1)),
@@ -164,8 +160,13 @@ impl Queue {
         own + others + before
     }
 
+    fn left(&mut self, number: u64) {
+        self.length -= 1;
+        self.freshest = self.freshest.filter(|freshest| freshest.number != number);
+    }
+
     fn turn(&self) -> Option<Priority> {
-        match (self.interactive.turns.is_empty(), self.batch.turns.is_empty()) {
+        match (self.interactive.len() == 0, self.batch.len() == 0) {
             (true, true) => None,
             (false, true) => Some(Priority::Interactive),
             (true, false) => Some(Priority::Batch),
@@ -179,91 +180,6 @@ impl Queue {
             Priority::Interactive => &mut self.interactive,
             Priority::Batch => &mut self.batch,
         }
-    }
-}
-
-impl Class {
-    fn push(&mut self, entry: Entry) {
-        self.quantum =
-            if self.quantum <= 0.0 { entry.weight } else { self.quantum * 0.95 + entry.weight * 0.05 };
-        let share = self.callers.entry(entry.caller).or_default();
-        if share.waiting.is_empty() {
-            self.turns.push_back(entry.caller);
-        }
-        let at = share.waiting.partition_point(|before| before.number < entry.number);
-        share.waiting.insert(at, entry);
-    }
-
-    fn next(&mut self) -> Option<Entry> {
-        self.settle_turn();
-        self.turns.front().and_then(|caller| self.callers.get(caller)?.waiting.front().copied())
-    }
-
-    fn take(&mut self) -> Option<Entry> {
-        self.settle_turn();
-        let caller = *self.turns.front()?;
-        let share = self.callers.get_mut(&caller)?;
-        let entry = share.waiting.pop_front()?;
-        share.deficit -= entry.weight.max(1.0);
-        if share.waiting.is_empty() {
-            self.leave(caller);
-        }
-        Some(entry)
-    }
-
-    /// Moves on until the caller in front has something left to spend.
-    fn settle_turn(&mut self) {
-        if self.front().is_none_or(|share| share.deficit > 0.0) {
-            return;
-        }
-        for _ in 0..self.turns.len() {
-            self.turns.rotate_left(1);
-            let quantum = self.quantum.max(1.0);
-            let Some(share) = self.front() else { return };
-            share.deficit += quantum;
-            if share.deficit > 0.0 {
-                return;
-            }
-        }
-        // A whole round gave nobody enough: as many rounds as it takes, at once.
-        let most = self.callers.values().map(|share| share.deficit).fold(f64::NEG_INFINITY, f64::max);
-        if most <= 0.0 && most.is_finite() {
-            for share in self.callers.values_mut() {
-                share.deficit -= most - 1.0;
-            }
-        }
-        let has_turn = |caller: &u64| self.callers.get(caller).is_some_and(|share| share.deficit > 0.0);
-        if let Some(first) = self.turns.iter().position(has_turn) {
-            self.turns.rotate_left(first);
-        }
-    }
-
-    fn front(&mut self) -> Option<&mut Share> {
-        self.callers.get_mut(self.turns.front()?)
-    }
-
-    /// A caller without waiting calls is forgotten, with what it has left: who doesn't wait saves nothing up.
-    fn leave(&mut self, caller: u64) {
-        self.callers.remove(&caller);
-        self.turns.retain(|turn| *turn != caller);
-    }
-
-    fn remove(&mut self, caller: u64, number: u64) -> bool {
-        let Some(share) = self.callers.get_mut(&caller) else { return false };
-        let Ok(at) = share.waiting.binary_search_by_key(&number, |entry| entry.number) else { return false };
-        share.waiting.remove(at);
-        if share.waiting.is_empty() {
-            self.leave(caller);
-        }
-        true
-    }
-
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.callers.values().flat_map(|share| share.waiting.iter())
-    }
-
-    fn len(&self) -> usize {
-        self.callers.values().map(|share| share.waiting.len()).sum()
     }
 }
 
@@ -367,7 +283,7 @@ mod tests {
                 if *take && number % 3 == 0 {
                     removed += usize::from(queue.remove(&entry));
                 } else if *take {
-                    let next = queue.next();
+                    let next = queue.first();
                     let taken = queue.take();
                     prop_assert_eq!(next, taken);
                     out.extend(taken);

@@ -6,132 +6,16 @@
 use std::time::Duration;
 
 use super::bucket::NEVER;
-use super::pacer::{LimitState, Pacer, Quota, Ready, Taken};
+use super::call::{Asked, Call, Heard, Pass, Polled, Refusal, Settings};
+use super::pacer::{Pacer, Ready, Taken};
+use super::pause::Pause;
 use super::queue::{Entry, Priority, Queue};
-use super::{Adaptive, Admit, Breaker, Budget, Cost, Hedge, Probe, State, Throttle};
+use super::state::{Counts, LaneState};
+use super::{Adaptive, Admit, Breaker, Budget, Cost, Hedge, Probe, State, Throttle, Unit};
 use crate::failure::Limit;
-
-/// A hint is trusted for so long; a longer pause is probed from then on, because hints are often guesses.
-const LONGEST_TRUST: Duration = Duration::from_secs(120);
-
-/// Between two probes of a long pause.
-const PAUSE_PROBE: Duration = Duration::from_secs(10);
 
 /// While calls fail, nobody's last attempt is spent sooner than this after a failure: others find out what is the matter.
 const LAST_CHANCE: Duration = Duration::from_millis(700);
-
-/// What a lane is told once.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// Limits of this lane alone.
-    pub quotas: Vec<Quota>,
-    /// Calls under way at once in this lane.
-    pub concurrency: Option<u32>,
-    /// How many calls may wait.
-    pub size: usize,
-}
-
-/// A call that wants to start.
-#[derive(Clone, Copy, Debug)]
-pub struct Call {
-    /// Its place in the order of arrival, if it was here before.
-    pub number: Option<u64>,
-    /// Whose it is.
-    pub caller: u64,
-    /// Its class.
-    pub priority: Priority,
-    /// What it will take, as far as can be said.
-    pub cost: Cost,
-    /// When it is too late to start.
-    pub deadline: Duration,
-    /// How often it was sent to this upstream already.
-    pub sends: u32,
-    /// It can't be sent once more after this.
-    pub last: bool,
-}
-
-/// What a call is told.
-#[derive(Clone, Debug)]
-pub enum Asked {
-    /// It starts now.
-    Go(Pass),
-    /// It waits for its turn: the driver will hear of it by [`Lane::poll`].
-    Wait(Entry),
-    /// It can't start in time.
-    Refuse(Refusal),
-}
-
-/// Why a call isn't even queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The queue is full, rather than the wait too long.
-    pub full: bool,
-    /// How long until a call like it could start, as far as is known.
-    pub wait: Duration,
-}
-
-/// What the driver is told.
-#[derive(Clone, Debug)]
-pub enum Polled {
-    /// This one starts now.
-    Go(Entry, Pass),
-    /// This one's time is over.
-    Expired(Entry),
-    /// Nothing before this moment.
-    Later(Duration),
-    /// Nothing before one of those under way ends.
-    Full,
-    /// Nobody waits.
-    Idle,
-}
-
-/// A call under way. It must be given back by [`Lane::end`].
-#[derive(Clone, Debug)]
-pub struct Pass {
-    /// Its place in the order of arrival.
-    pub number: u64,
-    /// When it started.
-    pub began: Duration,
-    /// What it reserved.
-    pub cost: Cost,
-    call: u64,
-    taken: Taken,
-    shared: Option<Taken>,
-    /// It tries whether a broken lane works again.
-    pub trial: bool,
-    /// When its answer began; absent: when it was heard of.
-    pub first_byte: Option<Duration>,
-    retry: Option<Retried>,
-    heard: Option<Heard>,
-}
-
-/// A retry that the budget paid for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Retried {
-    throttled: bool,
-}
-
-/// What came of a call, as far as a lane cares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// An answer, also one that says that the request is wrong: the upstream works.
-    Answer,
-    /// Refused, because there were too many (429).
-    Limited {
-        /// How long to wait.
-        hint: Option<Duration>,
-    },
-    /// Refused, because the upstream has too much to do (529, 503).
-    Overloaded {
-        /// How long to wait.
-        hint: Option<Duration>,
-    },
-    /// A hard failure: no connection, a reset, silence, a 5xx.
-    Failed {
-        /// How long to wait.
-        hint: Option<Duration>,
-    },
-}
 
 /// One queue towards one upstream quota.
 #[derive(Clone, Debug)]
@@ -160,29 +44,6 @@ pub struct Lane {
     /// How many tokens answers have, a moving mean.
     mean_output: f64,
     counts: Counts,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Pause {
-    since: Duration,
-    until: Duration,
-    /// When it may be probed next, if it is long.
-    probe: Duration,
-}
-
-/// How often what happened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Calls sent.
-    pub sent: u64,
-    /// Calls refused by the upstream for a limit.
-    pub limited: u64,
-    /// Hard failures.
-    pub failed: u64,
-    /// Calls that had to wait.
-    pub waited: u64,
-    /// Calls that were refused without being sent.
-    pub refused: u64,
 }
 
 impl Lane {
@@ -242,12 +103,14 @@ impl Lane {
             last: call.last,
         };
         self.pass_time(now);
-        if self.queue.is_empty() && self.ready(now, &entry, shared.as_deref(), random) == Ready::Now {
-            if let Some(pass) = self.start(now, &entry, shared) {
-                return Asked::Go(pass);
-            }
+        let known = self.known(now, &entry, shared.as_deref());
+        if self.queue.is_empty()
+            && self.ready(now, &entry, shared.as_deref(), random) == Ready::Now
+            && let Some(pass) = self.start(now, &entry, shared)
+        {
+            return Asked::Go(pass);
         }
-        let wait = self.expected(now, call.caller, call.priority);
+        let wait = self.expected(now, call.caller, call.priority).max(known.saturating_sub(now));
         let full = call.number.is_none() && self.queue.len() >= self.settings.size;
         if full || now.saturating_add(wait) > call.deadline {
             self.counts.refused += 1;
@@ -264,7 +127,7 @@ impl Lane {
         self.pass_time(now);
         let trial = self.breaker.state() != State::Closed || self.failing.is_some() || self.probe.is_alone();
         let troubled = self.calm_at().is_some_and(|calm| now < calm);
-        let next = match self.queue.next() {
+        let next = match self.queue.first() {
             Some(entry) if trial || (troubled && entry.is_last_chance()) => self.queue.least_sent(),
             next => next,
         };
@@ -275,12 +138,13 @@ impl Lane {
         }
         match self.ready(now, &entry, shared.as_deref(), random) {
             Ready::Now => {}
-            Ready::At(when) => return Polled::Later(when),
+            // Whose time is over before hears of it then.
+            Ready::At(when) => return Polled::Later(when.min(entry.deadline)),
             Ready::Full => return Polled::Full,
         }
         match self.start(now, &entry, shared) {
             Some(pass) => {
-                if self.queue.next() == Some(entry) {
+                if self.queue.first() == Some(entry) {
                     self.queue.take();
                 } else {
                     self.queue.remove(&entry);
@@ -463,11 +327,16 @@ impl Lane {
         }
     }
 
+    /// When known limits have enough for a call, whoever waits before it.
+    fn known(&self, now: Duration, entry: &Entry, shared: Option<&Pacer>) -> Duration {
+        let both = [Some(&self.pacer), shared].into_iter().flatten();
+        let ready = both.map(|pacer| pacer.ready(entry.cost, now)).fold(Ready::Now, Ready::and);
+        if let Ready::At(when) = ready { when } else { now }
+    }
+
     fn ready(&mut self, now: Duration, entry: &Entry, shared: Option<&Pacer>, random: f64) -> Ready {
-        if let Some(pause) = self.pause {
-            if pause.next(now) > now {
-                return Ready::At(pause.next(now));
-            }
+        if let Some(end) = self.paused_until(now) {
+            return Ready::At(end);
         }
         if now < self.gate {
             return Ready::At(self.gate);
@@ -550,8 +419,7 @@ impl Lane {
         let Some(hint) = hint.filter(|hint| !hint.is_zero()) else { return };
         let until = now.saturating_add(hint);
         if self.pause.is_none_or(|pause| pause.until < until) {
-            let since = now;
-            self.pause = Some(Pause { since, until, probe: since + LONGEST_TRUST });
+            self.pause = Some(Pause::new(now, until));
         }
     }
 
@@ -570,68 +438,16 @@ impl Lane {
     }
 
     fn pass_time(&mut self, now: Duration) {
-        let paused = self.pause.is_some_and(|pause| pause.next(now) > now);
+        let paused = self.paused_until(now).is_some();
         self.probe.pass(now, !self.queue.is_empty(), paused);
+    }
+
+    fn paused_until(&self, now: Duration) -> Option<Duration> {
+        self.pause.map(|pause| pause.next(now)).filter(|end| *end > now)
     }
 
     /// Calls are weighed by their tokens where tokens are what is short.
     fn weight(&self, cost: Cost) -> f64 {
-        if self.pacer.counts_tokens() { cost.of(super::Unit::Tokens).max(1.0) } else { 1.0 }
+        if self.pacer.counts_tokens() { cost.of(Unit::Tokens).max(1.0) } else { 1.0 }
     }
-}
-
-impl Pass {
-    /// Marks it as a retry that the budget paid for.
-    pub fn retried(&mut self, throttled: bool) {
-        self.retry = Some(Retried { throttled });
-    }
-}
-
-impl Pause {
-    /// The next moment at which a call may start.
-    fn next(&self, now: Duration) -> Duration {
-        if now >= self.until { now } else { self.until.min(self.probe) }
-    }
-
-    fn probed(&mut self, now: Duration) {
-        if now < self.until {
-            let age = now.saturating_sub(self.since);
-            self.probe = now + (age / 10).max(PAUSE_PROBE);
-        }
-    }
-}
-
-/// A lane as it stands.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LaneState {
-    /// Whether requests flow.
-    pub breaker: State,
-    /// How long it has been broken.
-    pub broken_for: Option<Duration>,
-    /// How much longer the upstream asked to wait.
-    pub paused_for: Option<Duration>,
-    /// Calls under way.
-    pub in_flight: u32,
-    /// Calls that wait.
-    pub waiting: usize,
-    /// Whose they are: how many callers.
-    pub callers: usize,
-    /// Limits that are known.
-    pub limits: Vec<LimitState>,
-    /// Calls under way that slow start allows; absent once something was refused.
-    pub window: Option<f64>,
-    /// Calls a second that it paces at, where the limit had to be found.
-    pub calls_per_second: Option<f64>,
-    /// What the upstream was last found to give.
-    pub ceiling: Option<f64>,
-    /// Calls under way that the guard against overload allows.
-    pub concurrency: Option<u32>,
-    /// The share of calls that throttling holds back.
-    pub throttled: f64,
-    /// What is left for retries.
-    pub budget: u32,
-    /// How long ago the upstream last asked for patience, and for how much.
-    pub last_hint: Option<(Duration, Duration)>,
-    /// How often what happened.
-    pub counts: Counts,
 }
