@@ -15,3 +15,6 @@ mod permit;
 pub(crate) use permit::{BYTES_PER_TOKEN, Permit};
 
 mod report;
+
+mod group;
+pub(crate) use group::{Group, Tally};
