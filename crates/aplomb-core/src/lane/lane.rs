@@ -439,6 +439,15 @@ impl Lane {
         (!busy).then_some(self.used)
     }
 
+    /// What is the matter with it, if anything is.
+    pub fn trouble(&self) -> Trouble {
+        Trouble {
+            breaker: self.breaker.state(),
+            paused_until: self.pause.map(|pause| pause.until),
+            ceiling: self.probe.ceiling(),
+        }
+    }
+
     /// The lane as it stands, for people.
     pub fn state(&mut self, now: Duration) -> LaneState {
         LaneState {
@@ -599,6 +608,17 @@ impl Pause {
             self.probe = now + (age / 10).max(PAUSE_PROBE);
         }
     }
+}
+
+/// What may be the matter with a lane.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trouble {
+    /// Whether requests flow.
+    pub breaker: State,
+    /// Until when the upstream asked to wait; it may be over.
+    pub paused_until: Option<Duration>,
+    /// What the upstream was last found to give, in calls a second.
+    pub ceiling: Option<f64>,
 }
 
 /// A lane as it stands.

@@ -41,7 +41,7 @@ mod choice;
 pub use choice::{Candidate, choose, rest_until};
 
 mod lane;
-pub use lane::{Asked, Call, Counts, Heard, Lane, LaneState, Pass, Polled, Refusal, Settings};
+pub use lane::{Asked, Call, Counts, Heard, Lane, LaneState, Pass, Polled, Refusal, Settings, Trouble};
 
 #[cfg(test)]
 mod breaker_tests;

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep_until, timeout_at};
 
 use super::group::Group;
+use super::news::{self, Told};
 use super::permit::Permit;
 use super::registry::{Lanes, lock};
 use crate::worker::Worker;
@@ -54,6 +55,8 @@ struct Inner {
     driven: bool,
     /// What the upstream last failed with: the cause of a wait.
     cause: Option<Box<Failure>>,
+    /// What the log heard of the lane.
+    told: Told,
 }
 
 /// What a request wants of a lane.
@@ -106,7 +109,13 @@ impl Cell {
             group,
             lanes,
             quotas,
-            inner: Mutex::new(Inner { lane, waiting: HashMap::new(), driven: false, cause: None }),
+            inner: Mutex::new(Inner {
+                lane,
+                waiting: HashMap::new(),
+                driven: false,
+                cause: None,
+                told: Told::default(),
+            }),
             stirred: Notify::new(),
         }
     }
@@ -268,6 +277,12 @@ impl Cell {
         };
         if !inner.waiting.is_empty() {
             self.stirred.notify_one();
+        }
+        let trouble = inner.lane.trouble();
+        let news = inner.told.news(&trouble, now);
+        drop(inner);
+        if !news.is_empty() {
+            news::tell(self, &news, failure.map(|failure| failure.kind));
         }
     }
 

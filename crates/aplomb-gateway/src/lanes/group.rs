@@ -60,7 +60,7 @@ impl Groups {
 }
 
 /// A model's name as a label: bounded, on one line, and without what looks like a secret.
-fn label(model: &str) -> Box<str> {
+pub(super) fn label(model: &str) -> Box<str> {
     let plain = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
     redact(model).chars().take(LONGEST).map(plain).collect::<String>().into()
 }

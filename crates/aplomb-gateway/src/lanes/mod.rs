@@ -16,5 +16,7 @@ pub(crate) use permit::{BYTES_PER_TOKEN, Permit};
 
 mod report;
 
+mod news;
+
 mod group;
 pub(crate) use group::{Group, Tally};
