@@ -76,7 +76,7 @@ impl Gateway {
         token: AdminToken,
     ) -> Result<Self, StartError> {
         let server = config.server.clone();
-        let setup = Setup::new(config, catalog)?;
+        let setup = Setup::new(config, catalog, None)?;
         let settings = listen_settings(&server)?;
         let proxies = Arc::new(Proxies::from_env(env)?);
         let dial = Dial { trust: Arc::new(Trust::system()), proxies };

@@ -28,6 +28,8 @@ mod usage;
 
 mod lanes;
 
+mod metrics;
+
 mod setup;
 pub use setup::SetupError;
 

@@ -68,7 +68,9 @@ pub(crate) fn refuse(worker: &Worker, refusal: Refusal) -> Response<Body> {
     tracing::warn!(target: "aplomb::request", id, status = refusal.status().as_u16(), error = %refusal, "refused");
     let trail = Trail::new(greeting.id.clone(), Instant::now(), Method::GET, Uri::default());
     let problem = receive::refused(refusal).answer_in(setup.unread());
-    respond::reply(&setup, &greeting, Err(Box::new(problem)), &trail).response
+    let told = respond::reply(&setup, &greeting, Err(Box::new(problem)), &trail);
+    settle::refused(&setup, &told);
+    told.response
 }
 
 /// What is to be done with a request that was prepared.

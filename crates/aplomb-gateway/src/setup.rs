@@ -1,11 +1,13 @@
 //! The setup that a request begins with and keeps: the configuration, with everything found in it that routing needs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aplomb_core::{Catalog, Dialect};
 use http::{HeaderMap, HeaderName, Uri};
 
 use crate::config::{Config, Credential, Hop, NoRoute, Route, Upstream};
+use crate::metrics::{RouteMeter, UpstreamMeter};
 use crate::net::{Origin, OriginError, Trust, TrustError, TrustedProxies};
 
 /// A configuration, resolved against dialects and origins; replaced as a whole at a reload.
@@ -29,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) proxies: Arc<TrustedProxies>,
     /// Found by the route that they are of.
     ways: Vec<Arc<Way>>,
+    /// What is counted of requests without a route.
+    pub(crate) unrouted: Arc<RouteMeter>,
 }
 
 /// How callers of a dialect send their credential.
@@ -48,6 +52,8 @@ pub(crate) struct Way {
     pub(crate) targets: Vec<Target>,
     /// The dialect of failures, when the route or its upstream names one.
     pub(crate) answer: Option<&'static Dialect>,
+    /// What is counted of its requests.
+    pub(crate) meter: Arc<RouteMeter>,
 }
 
 /// One upstream of a route, with one credential.
@@ -75,6 +81,8 @@ pub(crate) struct Target {
     pub(crate) weight: u32,
     /// The headers by which its answers tell of limits.
     pub(crate) limit_headers: Vec<HeaderName>,
+    /// What is counted of attempts there.
+    pub(crate) meter: Arc<UpstreamMeter>,
 }
 
 impl Way {
@@ -107,18 +115,28 @@ pub enum SetupError {
 }
 
 impl Setup {
-    /// Resolves a configuration.
+    /// Resolves a configuration; what was there `before` goes on counting.
     ///
     /// # Errors
     /// The first upstream that can't be reached as it is configured.
-    pub(crate) fn new(config: Config, catalog: &'static Catalog) -> Result<Self, SetupError> {
+    pub(crate) fn new(
+        config: Config,
+        catalog: &'static Catalog,
+        before: Option<&Self>,
+    ) -> Result<Self, SetupError> {
         let mut ways = Vec::new();
+        let meters = upstream_meters(&config, before);
         for route in config.routes.iter() {
-            let targets =
-                route.hops().map(|hop| targets(hop, catalog)).collect::<Result<Vec<_>, _>>()?.concat();
+            let targets = route
+                .hops()
+                .map(|hop| targets(hop, catalog, &meters))
+                .collect::<Result<Vec<_>, _>>()?
+                .concat();
             let named = route.answer.as_deref().and_then(|name| catalog.get(name));
             let answer = named.or_else(|| targets.first().and_then(|target: &Target| target.dialect));
-            let way = Way { route: Arc::clone(route), targets, answer };
+            let old = before.and_then(|before| before.ways.iter().find(|way| way.route.path == route.path));
+            let meter = old.map(|way| Arc::clone(&way.meter)).unwrap_or_default();
+            let way = Way { route: Arc::clone(route), targets, answer, meter };
             ways.push(Arc::new(way));
         }
         let auths = || catalog.dialects().filter_map(|dialect| dialect.auth.as_ref());
@@ -158,6 +176,7 @@ impl Setup {
             common,
             proxies,
             ways,
+            unrouted: before.map(|before| Arc::clone(&before.unrouted)).unwrap_or_default(),
         })
     }
 
@@ -173,6 +192,11 @@ impl Setup {
             headers.get(&way.header).is_some_and(|value| value.as_bytes().starts_with(way.prefix.as_bytes()))
         };
         self.credential_ways.iter().find(uses).map(|way| way.dialect)
+    }
+
+    /// Every route.
+    pub(crate) fn ways(&self) -> &[Arc<Way>] {
+        &self.ways
     }
 
     /// Every target of every route.
@@ -233,8 +257,24 @@ fn credential_ways(catalog: &'static Catalog) -> Vec<CredentialWay> {
     ways
 }
 
+/// What is counted of each upstream, by its name.
+type UpstreamMeters = HashMap<String, Arc<UpstreamMeter>>;
+
+fn upstream_meters(config: &Config, before: Option<&Setup>) -> UpstreamMeters {
+    let old = before.map(Setup::targets).unwrap_or_default();
+    let meter = |name: &str| {
+        let old = old.iter().find(|target| &*target.name == name);
+        old.map(|target| Arc::clone(&target.meter)).unwrap_or_default()
+    };
+    config.upstreams.iter().map(|upstream| (upstream.name.clone(), meter(&upstream.name))).collect()
+}
+
 /// An upstream with each of its credentials.
-fn targets(hop: Hop<'_>, catalog: &'static Catalog) -> Result<Vec<Target>, SetupError> {
+fn targets(
+    hop: Hop<'_>,
+    catalog: &'static Catalog,
+    meters: &UpstreamMeters,
+) -> Result<Vec<Target>, SetupError> {
     let upstream = Arc::clone(hop.upstream);
     let url: Uri = upstream
         .url
@@ -253,6 +293,7 @@ fn targets(hop: Hop<'_>, catalog: &'static Catalog) -> Result<Vec<Target>, Setup
     let names = rows.filter_map(|row| row.remaining.as_deref().or(row.limit.as_deref()));
     let limit_headers: Vec<HeaderName> =
         names.chain(["ratelimit", "x-ratelimit-remaining"]).filter_map(|name| name.parse().ok()).collect();
+    let meter = meters.get(&upstream.name).cloned().unwrap_or_default();
     let more = upstream.more_keys.iter().cloned().map(Credential::Ours);
     let credentials: Vec<_> = std::iter::once(upstream.credential.clone()).chain(more).collect();
     let one = |(slot, credential)| Target {
@@ -267,6 +308,7 @@ fn targets(hop: Hop<'_>, catalog: &'static Catalog) -> Result<Vec<Target>, Setup
         rank: hop.rank,
         weight: hop.weight,
         limit_headers: limit_headers.clone(),
+        meter: Arc::clone(&meter),
     };
     Ok((0..).zip(credentials).map(one).collect())
 }

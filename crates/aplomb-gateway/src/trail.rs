@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use aplomb_core::Failure;
 use http::{Method, Uri};
 
-use crate::config::Route;
 use crate::id::RequestId;
+use crate::metrics::Refusal;
+use crate::setup::Way;
 
 /// One request's story so far.
 #[derive(Debug)]
@@ -21,9 +22,13 @@ pub(crate) struct Trail {
     /// What was asked for; its query is told to nobody.
     pub(crate) uri: Uri,
     /// The route, once it is known.
-    pub(crate) route: Option<Arc<Route>>,
+    pub(crate) way: Option<Arc<Way>>,
     /// The attempts in order.
     pub(crate) attempts: Vec<Attempt>,
+    /// How long it waited for its turn.
+    pub(crate) queued: Duration,
+    /// What kept it from being sent once more.
+    pub(crate) refused: Option<Refusal>,
 }
 
 /// One request sent upstream.
@@ -44,7 +49,16 @@ pub(crate) struct Attempt {
 impl Trail {
     /// A story that begins now.
     pub(crate) fn new(id: RequestId, began: Instant, method: Method, uri: Uri) -> Self {
-        Self { id, began, method, uri, route: None, attempts: Vec::new() }
+        Self {
+            id,
+            began,
+            method,
+            uri,
+            way: None,
+            attempts: Vec::new(),
+            queued: Duration::ZERO,
+            refused: None,
+        }
     }
 
     /// Method and path.
@@ -54,7 +68,7 @@ impl Trail {
 
     /// The route's path, as far as it is known.
     pub(crate) fn route(&self) -> &str {
-        self.route.as_ref().map_or("-", |route| &route.path)
+        self.way.as_ref().map_or("-", |way| &way.route.path)
     }
 
     /// An attempt begins; gives its line.

@@ -48,7 +48,7 @@ pub use call::{Asked, Call, Heard, Pass, Polled, Refusal, Settings};
 mod pause;
 
 mod state;
-pub use state::{Counts, LaneState};
+pub use state::{Counts, LaneState, Trouble};
 
 mod whole;
 pub use whole::Lane;

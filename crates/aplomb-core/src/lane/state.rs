@@ -5,6 +5,17 @@ use std::time::Duration;
 use super::State;
 use super::pacer::LimitState;
 
+/// What may be the matter with a lane.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trouble {
+    /// Whether requests flow.
+    pub breaker: State,
+    /// Until when the upstream asked to wait; it may be over.
+    pub paused_until: Option<Duration>,
+    /// What the upstream was last found to give, in calls a second.
+    pub ceiling: Option<f64>,
+}
+
 /// A lane as it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LaneState {

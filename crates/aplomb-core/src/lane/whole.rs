@@ -10,7 +10,7 @@ use super::call::{Asked, Call, Heard, Pass, Polled, Refusal, Settings};
 use super::pacer::{Pacer, Ready, Taken};
 use super::pause::Pause;
 use super::queue::{Entry, Priority, Queue};
-use super::state::{Counts, LaneState};
+use super::state::{Counts, LaneState, Trouble};
 use super::{Adaptive, Admit, Breaker, Budget, Cost, Hedge, Probe, State, Throttle, Unit};
 use crate::failure::Limit;
 
@@ -301,6 +301,15 @@ impl Lane {
             || self.pause.is_some_and(|pause| pause.until > now)
             || self.breaker.state() != State::Closed;
         (!busy).then_some(self.used)
+    }
+
+    /// What is the matter with it, if anything is.
+    pub fn trouble(&self) -> Trouble {
+        Trouble {
+            breaker: self.breaker.state(),
+            paused_until: self.pause.map(|pause| pause.until),
+            ceiling: self.probe.ceiling(),
+        }
     }
 
     /// The lane as it stands, for people.

@@ -25,6 +25,34 @@ pub enum Why {
     Budget,
 }
 
+impl Why {
+    /// Every one.
+    pub const ALL: [Self; 8] = [
+        Self::NotRetryable,
+        Self::OutcomeUnknown,
+        Self::Silent,
+        Self::BodyGone,
+        Self::Attempts,
+        Self::HintTooLong,
+        Self::Deadline,
+        Self::Budget,
+    ];
+
+    /// Its name, for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotRetryable => "not_retryable",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Silent => "silent",
+            Self::BodyGone => "body_gone",
+            Self::Attempts => "attempts",
+            Self::HintTooLong => "hint_too_long",
+            Self::Deadline => "deadline",
+            Self::Budget => "budget",
+        }
+    }
+}
+
 /// What `x-should-retry` says.
 ///
 /// `retryable` is the failure's, `attempts` how many we made, fallbacks included.

@@ -12,6 +12,7 @@ use super::token::AdminToken;
 use crate::browser;
 use crate::config::{Mistake, Server};
 use crate::gateway::Reload;
+use crate::metrics;
 use crate::net::{Body, ConnInfo, Refusal, Service};
 use crate::redact::redact;
 use crate::setup::Setup;
@@ -38,7 +39,7 @@ struct Place {
 
 const READ: &[Method] = &[Method::GET, Method::HEAD];
 
-const PLACES: [Place; 4] = [
+const PLACES: [Place; 5] = [
     Place { path: "/healthz", methods: READ, open: true, answer: |_| text(StatusCode::OK, "ok\n") },
     Place { path: "/readyz", methods: READ, open: true, answer: Admin::ready },
     Place {
@@ -47,6 +48,7 @@ const PLACES: [Place; 4] = [
         open: false,
         answer: |admin| as_json(StatusCode::OK, &admin.shared.lanes.report()),
     },
+    Place { path: "/metrics", methods: READ, open: false, answer: Admin::metrics },
     Place { path: "/config/reload", methods: &[Method::POST], open: false, answer: Admin::reloaded },
 ];
 
@@ -106,6 +108,10 @@ impl Admin {
         as_json(status, &body)
     }
 
+    fn metrics(&self) -> Response<Body> {
+        answer(StatusCode::OK, metrics::CONTENT_TYPE, metrics::page(&self.shared).into_bytes())
+    }
+
     fn reloaded(&self) -> Response<Body> {
         match reload(&self.shared, self.reload.as_ref()) {
             Ok(()) => as_json(StatusCode::OK, &json!({"reloaded": true})),
@@ -144,7 +150,7 @@ pub(crate) fn reload(shared: &Shared, read: Option<&Reload>) -> Result<(), Vec<M
     let old = shared.setup();
     let config = read()?;
     config.may_follow(&old.config, "the configuration")?;
-    let setup = Setup::new(config, old.catalog).map_err(|err| wrong(&err.to_string()))?;
+    let setup = Setup::new(config, old.catalog, Some(&old)).map_err(|err| wrong(&err.to_string()))?;
     shared.replace(setup);
     tracing::info!("the configuration was read anew");
     Ok(())

@@ -11,9 +11,10 @@ use aplomb_core::{Failure, Limit};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep_until, timeout_at};
 
+use super::group::Group;
+use super::news::{self, Told};
 use super::permit::Permit;
 use super::registry::{Lanes, lock};
-use crate::setup::Target;
 use crate::worker::Worker;
 
 /// The limits of a credential over all its lanes.
@@ -37,6 +38,8 @@ pub(crate) struct Cell {
     pub(crate) upstream: Arc<str>,
     /// The model, where requests name one.
     pub(crate) model: Option<Box<str>>,
+    /// What it is told with in metrics.
+    pub(super) group: Arc<Group>,
     lanes: Arc<Lanes>,
     quotas: Option<Arc<Quotas>>,
     inner: Mutex<Inner>,
@@ -52,6 +55,8 @@ struct Inner {
     driven: bool,
     /// What the upstream last failed with: the cause of a wait.
     cause: Option<Box<Failure>>,
+    /// What the log heard of the lane.
+    told: Told,
 }
 
 /// What a request wants of a lane.
@@ -80,6 +85,8 @@ pub(crate) struct Wish {
 pub(crate) struct Refused {
     /// The queue is full.
     pub(crate) full: bool,
+    /// How long it waited in vain.
+    pub(crate) waited: Duration,
     /// How much longer a request like it would wait.
     pub(crate) wait: Duration,
     /// What the upstream last failed with, if that is why.
@@ -89,7 +96,7 @@ pub(crate) struct Refused {
 impl Cell {
     pub(super) fn new(
         lanes: Arc<Lanes>,
-        target: &Target,
+        group: Arc<Group>,
         model: Option<&str>,
         settings: Settings,
         quotas: Option<Arc<Quotas>>,
@@ -97,11 +104,18 @@ impl Cell {
     ) -> Self {
         let lane = Lane::new(settings, now);
         Self {
-            upstream: Arc::clone(&target.name),
+            upstream: Arc::clone(&group.upstream),
             model: model.map(Box::from),
+            group,
             lanes,
             quotas,
-            inner: Mutex::new(Inner { lane, waiting: HashMap::new(), driven: false, cause: None }),
+            inner: Mutex::new(Inner {
+                lane,
+                waiting: HashMap::new(),
+                driven: false,
+                cause: None,
+                told: Told::default(),
+            }),
             stirred: Notify::new(),
         }
     }
@@ -112,15 +126,17 @@ impl Cell {
     /// It can't start in time, or too many wait.
     pub(crate) async fn enter(self: &Arc<Self>, worker: &Worker, wish: &Wish) -> Result<Permit, Refused> {
         let (entry, mut turn) = match self.ask(worker, wish) {
-            Step::Go(pass) => return Ok(Permit::new(Arc::clone(self), pass)),
+            Step::Go(pass) => return Ok(Permit::new(Arc::clone(self), pass, Duration::ZERO)),
             Step::Refused(refused) => return Err(refused),
             Step::Wait(entry, turn) => (entry, turn),
         };
+        let asked = self.now();
+        let waited = || self.now().saturating_sub(asked);
         let mut place = Place { cell: self, entry: Some(entry) };
         match timeout_at(self.lanes.instant(wish.deadline), &mut turn).await {
             Ok(Ok(pass)) => {
                 place.entry = None;
-                Ok(Permit::new(Arc::clone(self), pass))
+                Ok(Permit::new(Arc::clone(self), pass, waited()))
             }
             // The driver saw that its time was over, or it is over just now.
             Ok(Err(_)) | Err(_) => {
@@ -129,11 +145,11 @@ impl Cell {
                 match turn.try_recv() {
                     Ok(pass) => {
                         place.entry = None;
-                        Ok(Permit::new(Arc::clone(self), pass))
+                        Ok(Permit::new(Arc::clone(self), pass, waited()))
                     }
                     Err(_) => {
                         drop(place);
-                        Err(self.refusal(wish))
+                        Err(Refused { waited: waited(), ..self.refusal(wish) })
                     }
                 }
             }
@@ -158,12 +174,17 @@ impl Cell {
             Asked::Go(pass) => Step::Go(pass),
             Asked::Refuse(refusal) => {
                 let cause = inner.cause.clone();
-                Step::Refused(Refused { full: refusal.full, wait: refusal.wait, cause })
+                Step::Refused(Refused {
+                    full: refusal.full,
+                    waited: Duration::ZERO,
+                    wait: refusal.wait,
+                    cause,
+                })
             }
             Asked::Wait(entry) if full => {
                 inner.lane.remove(&entry);
                 let wait = inner.lane.expected(now, wish.caller, wish.priority);
-                Step::Refused(Refused { full, wait, cause: inner.cause.clone() })
+                Step::Refused(Refused { full, waited: Duration::ZERO, wait, cause: inner.cause.clone() })
             }
             Asked::Wait(entry) => {
                 let (send, turn) = oneshot::channel();
@@ -233,7 +254,7 @@ impl Cell {
     fn refusal(&self, wish: &Wish) -> Refused {
         let inner = lock(&self.inner);
         let wait = inner.lane.expected(self.lanes.now(), wish.caller, wish.priority);
-        Refused { full: false, wait, cause: inner.cause.clone() }
+        Refused { full: false, waited: Duration::ZERO, wait, cause: inner.cause.clone() }
     }
 
     pub(super) fn hear(
@@ -256,6 +277,12 @@ impl Cell {
         };
         if !inner.waiting.is_empty() {
             self.stirred.notify_one();
+        }
+        let trouble = inner.lane.trouble();
+        let news = inner.told.news(&trouble, now);
+        drop(inner);
+        if !news.is_empty() {
+            news::tell(self, &news, failure.map(|failure| failure.kind));
         }
     }
 

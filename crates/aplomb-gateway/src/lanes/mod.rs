@@ -15,3 +15,8 @@ mod permit;
 pub(crate) use permit::{BYTES_PER_TOKEN, Permit};
 
 mod report;
+
+mod news;
+
+mod group;
+pub(crate) use group::{Group, Tally};

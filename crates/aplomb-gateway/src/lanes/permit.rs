@@ -3,6 +3,7 @@
 use std::cell::Cell as Flag;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aplomb_core::dialect::Usage;
 use aplomb_core::lane::{Cost, Heard, Pass};
@@ -18,6 +19,8 @@ pub(crate) const BYTES_PER_TOKEN: u64 = 4;
 pub(crate) struct Permit {
     cell: Arc<Cell>,
     pass: Pass,
+    /// How long it was waited for.
+    waited: Duration,
     actual: Option<Cost>,
     /// What the answer's head told of limits.
     limits: Vec<Limit>,
@@ -26,13 +29,18 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    pub(super) fn new(cell: Arc<Cell>, pass: Pass) -> Self {
-        Self { cell, pass, actual: None, limits: Vec::new(), begun: None }
+    pub(super) fn new(cell: Arc<Cell>, pass: Pass, waited: Duration) -> Self {
+        Self { cell, pass, waited, actual: None, limits: Vec::new(), begun: None }
     }
 
     /// Its lane.
     pub(crate) fn cell(&self) -> &Arc<Cell> {
         &self.cell
+    }
+
+    /// How long it was waited for.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Its place in the order of arrival, for when it comes back.

@@ -8,6 +8,7 @@ use aplomb_core::lane::{Budget, Pacer, Quota, Settings};
 use tokio::time::Instant;
 
 use super::cell::{Cell, Quotas};
+use super::group::Groups;
 use super::key::{LaneKey, Tag};
 use crate::config::{Allowance, Limits};
 use crate::setup::Target;
@@ -34,6 +35,7 @@ pub(crate) struct Lanes {
 struct Known {
     lanes: HashMap<LaneKey, Arc<Cell>>,
     quotas: HashMap<LaneKey, Arc<Quotas>>,
+    groups: Groups,
     swept: Duration,
 }
 
@@ -73,14 +75,20 @@ impl Lanes {
             let new = || Arc::new(Quotas::new(Pacer::new(&quotas(limits), limits.concurrency, now)));
             Arc::clone(known.quotas.entry(quota).or_insert_with(new))
         });
-        let cell = Arc::new(Cell::new(Arc::clone(self), target, model, settings(target, model), quotas, now));
+        let group = known.groups.find(&target.name, model);
+        let cell = Arc::new(Cell::new(Arc::clone(self), group, model, settings(target, model), quotas, now));
         known.lanes.insert(key, Arc::clone(&cell));
         cell
     }
 
+    /// Lanes in no order.
+    pub(super) fn cells(&self) -> Vec<Arc<Cell>> {
+        lock(&self.known).lanes.values().cloned().collect()
+    }
+
     /// Lanes in the order of their upstreams and models.
     pub(crate) fn all(&self) -> Vec<Arc<Cell>> {
-        let mut all: Vec<_> = lock(&self.known).lanes.values().cloned().collect();
+        let mut all = self.cells();
         all.sort_by(|a, b| (&a.upstream, &a.model).cmp(&(&b.upstream, &b.model)));
         all
     }
@@ -133,8 +141,14 @@ impl Known {
         let idle = if crowded { Duration::from_secs(1) } else { FORGET };
         self.lanes.retain(|_, cell| {
             // One that somebody holds is about to be used.
-            Arc::strong_count(cell) > 1 || cell.idle_since(now).is_none_or(|since| now < since + idle)
+            let keep =
+                Arc::strong_count(cell) > 1 || cell.idle_since(now).is_none_or(|since| now < since + idle);
+            if !keep {
+                cell.group.keep(cell.state().counts);
+            }
+            keep
         });
+        self.groups.sweep();
         self.quotas.retain(|_, quotas| Arc::strong_count(quotas) > 1);
     }
 }

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use aplomb_core::lane::Heard;
-use aplomb_core::policy::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy, Sent};
+use aplomb_core::policy::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy, Sent, Why};
 use aplomb_core::{Failure, Fault, Kind};
 use http::StatusCode;
 use tokio::time::{sleep, timeout_at};
@@ -14,6 +14,7 @@ use crate::forward;
 use crate::hedge::{self, Asked};
 use crate::keepalive::Keepalive;
 use crate::lanes::{Refused, Wish};
+use crate::metrics::Refusal;
 use crate::problem::{self, Problem};
 use crate::reply::Reply;
 use crate::setup::{Target, Way};
@@ -68,12 +69,15 @@ async fn attempts(
         let passes = next.is_some() && retry.may_pass(replayable);
         let (index, mut permit, wish) = match turns.take(worker, plan, rank, &retry, until, passes).await {
             Ok(Turn { index, permit, wish }) => (index, permit, wish),
-            Err(_) if passes => {
+            Err(NoTurn { refused, .. }) if passes => {
+                trail.queued += refused.waited;
                 retry.pass();
                 rank += 1;
                 continue;
             }
             Err(NoTurn { index, refused }) => {
+                trail.queued += refused.waited;
+                trail.refused = Some(Refusal::NoTurn { full: refused.full });
                 return Err(Box::new(no_turn(
                     plan,
                     &way.targets[index],
@@ -83,6 +87,7 @@ async fn attempts(
                 )));
             }
         };
+        trail.queued += permit.waited();
         let target = &way.targets[index];
         if let Some(throttled) = paid {
             permit.retried(throttled);
@@ -142,7 +147,10 @@ async fn attempts(
                 progress.last = Some(Box::new(problem(plan, target, failed, None)));
                 rank += 1;
             }
-            Decision::Answer(answer) => return Err(Box::new(problem(plan, target, failed, Some(answer)))),
+            Decision::Answer(answer) => {
+                trail.refused = Some(Refusal::Retry(answer.why));
+                return Err(Box::new(problem(plan, target, failed, Some(answer))));
+            }
         }
     }
 }
@@ -160,7 +168,8 @@ async fn ask<'a>(
         return Box::pin(hedge::race(worker, plan, asked, wish, trail)).await;
     }
     let body = plan.received.body.take();
-    let outcome = attempt::run(worker, plan, asked.target, body, &mut asked.permit).await;
+    // In a box: the future of a request is moved several times, and this is its better part.
+    let outcome = Box::pin(attempt::run(worker, plan, asked.target, body, &mut asked.permit)).await;
     (outcome, asked)
 }
 
@@ -251,7 +260,7 @@ fn no_turn(
     last: Option<Box<Problem>>,
     retry: &Retry,
 ) -> Problem {
-    let Refused { full, wait, cause } = refused;
+    let Refused { full, wait, cause, .. } = refused;
     let mut problem = match last {
         Some(last) => *last,
         None => {
@@ -289,7 +298,10 @@ fn out_of_patience(plan: &Plan, trail: &mut Trail, progress: Progress) -> Proble
     let Progress { last, running, outcome_unknown } = progress;
     let mut problem = match last {
         // It waited for the next attempt: the last cause stands.
-        Some(last) if !running => *last,
+        Some(last) if !running => {
+            trail.refused = Some(Refusal::Retry(Why::Deadline));
+            *last
+        }
         _ => {
             let message = "no answer came in the time that the caller waits";
             let failure = Failure::new(Kind::GatewayTimeout).fault(Fault::Network).message(message);

@@ -220,7 +220,7 @@ fn head(
         .and_then(|()| refuse_unfit(worker, setup, &parts));
     fit.map_err(|problem| told(problem, &parts.headers))?;
     let (way, rest) = found.map_err(|why| told(no_route(why, parts.uri.path()), &parts.headers))?;
-    trail.route = Some(Arc::clone(&way.route));
+    trail.way = Some(Arc::clone(way));
     let rest = Rest::new(&parts.uri, rest);
     let way = Arc::clone(way);
     let patience = patience(&parts.headers);

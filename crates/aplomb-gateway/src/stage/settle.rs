@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use aplomb_core::{Failure, Kind};
 use bytes::Bytes;
@@ -12,8 +13,10 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use crate::guard::StreamEnd;
 use crate::lanes::Permit;
+use crate::metrics;
 use crate::net::{Body, BodyError};
 use crate::observe;
+use crate::setup::Setup;
 use crate::stage::respond::Told;
 use crate::trail::Trail;
 use crate::worker::Worker;
@@ -24,13 +27,15 @@ use crate::worker::Worker;
 pub(crate) struct Watch {
     worker: Worker,
     trail: Option<Trail>,
+    /// After how long the answer began.
+    begun: Option<Duration>,
 }
 
 impl Watch {
     /// Begins to watch.
     pub(crate) fn new(worker: Worker, trail: Trail) -> Self {
         worker.shared().in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { worker, trail: Some(trail) }
+        Self { worker, trail: Some(trail), begun: None }
     }
 
     /// The story so far.
@@ -40,6 +45,7 @@ impl Watch {
 
     fn tell(&mut self, end: &End) {
         if let Some(trail) = self.trail.take() {
+            metrics::count(&self.worker, &trail, self.begun, end);
             observe::request(&trail, end);
         }
     }
@@ -72,6 +78,7 @@ pub(crate) struct End {
 pub(crate) fn finish(mut watch: Watch, told: Told) -> Response<Body> {
     let Told { response, failure, end, permit } = told;
     let status = response.status().as_u16();
+    watch.begun = Some(watch.trail().began.elapsed());
     // Nobody polls a body that is empty from the start, such as one of HEAD: it would seem that the caller went away.
     if response.body().as_bytes().is_some() || response.body().is_end_stream() {
         let bytes = response.body().size_hint().exact().unwrap_or(0);
@@ -82,6 +89,12 @@ pub(crate) fn finish(mut watch: Watch, told: Told) -> Response<Body> {
         return response;
     }
     response.map(|body| Body::stream(Watched { body, watch, status, failure, end, permit, bytes: 0 }))
+}
+
+/// Counts an answer to what the listener refused: it was no request yet, and has nothing else to tell.
+pub(crate) fn refused(setup: &Setup, told: &Told) {
+    let kind = told.failure.as_ref().map(|failure| failure.kind);
+    setup.unrouted.refused(told.response.status().as_u16(), kind);
 }
 
 /// A body that is told of when it ends.

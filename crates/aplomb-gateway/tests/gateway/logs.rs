@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Mutex, OnceLock};
 
 use super::rig::{CHOICE, OUR_KEY, Rig, STREAMED, Wishes, get, post};
-use super::upstream::{Act, Script, Upstream, answer, events, json, last, raw};
+use super::upstream::{Act, Script, Upstream, answer, busy, events, json, last, raw};
 
 /// Everything that this process logged.
 static LOGGED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -141,6 +141,28 @@ async fn no_secret_reaches_the_log_whoever_says_it() {
     let all = String::from_utf8_lossy(&LOGGED.lock().unwrap()).into_owned();
     for line in all.lines() {
         assert!(!line.contains(secret) && !line.contains(OUR_KEY), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_lane_says_once_that_it_is_paused_broken_and_well_again() {
+    listen();
+    let down = || json(500, r#"{"error":{"message":"boom"}}"#);
+    let upstream = Upstream::by(move |number, _| match number {
+        0 => busy(429, 30),
+        1..=3 => down(),
+        _ => json(200, CHOICE),
+    })
+    .await;
+    let rig = Rig::with(&upstream, Wishes { route: "retry = { attempts = 8 }", ..Wishes::default() });
+    assert_eq!(rig.chat("").await.status(), 200);
+    let all = String::from_utf8_lossy(&LOGGED.lock().unwrap()).into_owned();
+    let lines: Vec<_> = all.lines().filter(|line| line.contains("aplomb::lane")).collect();
+    for (level, said) in [("INFO", "is paused"), ("WARN", "is broken"), ("INFO", "works again")] {
+        let mut told = lines.iter().filter(|line| line.contains(said));
+        let line = told.next().unwrap_or_else(|| panic!("{said}: {lines:#?}"));
+        assert!(line.contains(level) && line.contains("upstream=\"first\" model=\"m-1\""), "{line}");
+        assert_eq!(told.next(), None, "{lines:#?}");
     }
 }
 

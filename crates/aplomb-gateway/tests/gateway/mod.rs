@@ -19,5 +19,6 @@ mod resume;
 mod streams;
 
 mod logs;
+mod metrics;
 mod running;
 mod trust;

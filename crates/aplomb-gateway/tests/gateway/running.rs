@@ -175,7 +175,8 @@ async fn everything_else_on_the_admin_port_needs_its_token() {
         "x-api-key: token-of-the-tests\r\n".to_owned(),
         format!("authorization: Bearer other-token-of-somebody\r\n{TOKEN}"),
     ];
-    let asks = [post("/config/reload", "", ""), get("/nothing", ""), post("/healthz", "", "")];
+    let asks =
+        [post("/config/reload", "", ""), get("/nothing", ""), get("/metrics", ""), post("/healthz", "", "")];
     for (lines, ask) in without.iter().flat_map(|lines| asks.iter().map(move |ask| (lines, ask))) {
         let told = admin(&rig, &ask.replacen("host", &format!("{lines}host"), 1)).await;
         assert_eq!((told.status(), told.says("www-authenticate")), (401, "Bearer"), "{lines}{ask}");
