@@ -11,7 +11,7 @@ static LINK: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\]\(([^)\s#]+)[^)]*\)").expect("a valid expression"));
 /// A path as a person would name it; one with a placeholder in it (`<dialect>`, `NAME`, `*`, `…`) names no file.
 static PATH: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"`((?:crates|xtask|docs|conformance|python|bench|fuzz)/[a-z0-9_./-]*)`")
+    Regex::new(r"`((?:crates|xtask|docs|conformance|python|bench|fuzz|examples)/[a-z0-9_./-]*)`")
         .expect("a valid expression")
 });
 

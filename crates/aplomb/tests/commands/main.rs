@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and prints its score")]
 
+mod answer;
 mod call;
 mod corpus;
 
 mod check;
 mod demo;
 mod explain;
+mod failover;
 mod init;
 mod mock;
 mod reference;
