@@ -11,3 +11,5 @@ mod refused;
 mod silent;
 
 mod broken;
+
+mod flapping;
