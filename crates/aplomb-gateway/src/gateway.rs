@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 
 use crate::admin::{Admin, AdminToken};
 use crate::config::{Config, Mistake, Server};
+use crate::lanes::LaneGlance;
 use crate::net::{
     Body, ConnInfo, Dial, Drained, HeadLimits, ListenSettings, PoolSettings, Proxies, ProxyError, Refusal,
     ServerTls, ServerTlsError, Service, Stopper, Trust, bind, serve, stopper, work,
@@ -131,6 +132,11 @@ impl Gateway {
     /// Requests under way now.
     pub fn in_flight(&self) -> u64 {
         self.shared.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Every lane as it stands, in the order of upstreams and models.
+    pub fn lanes(&self) -> Vec<LaneGlance> {
+        self.shared.lanes.glance()
     }
 
     /// How long an end waits for what is under way, as the configuration says now.

@@ -27,6 +27,7 @@ mod unpack;
 mod usage;
 
 mod lanes;
+pub use lanes::LaneGlance;
 
 mod metrics;
 

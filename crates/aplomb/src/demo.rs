@@ -3,12 +3,14 @@
 mod call;
 mod client;
 mod half;
+mod queue;
 mod table;
 mod wire;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aplomb_core::Dialect;
@@ -106,13 +108,13 @@ fn show(args: &DemoArgs) -> Result<bool, Trouble> {
          {CALLS} calls, {WORKERS} at a time, with an ordinary SDK's retry loop; Aplomb asks up to {ATTEMPTS} times.\n"
     ));
     let provider = Mock::start(settings(dialect)).map_err(Trouble::Mock)?;
-    let mut direct = half("direct", provider.address(), &job);
+    let mut direct = half("direct", provider.address(), &job, None);
     direct.requests = provider.tally().requests;
     drop(provider);
 
     let provider = Mock::start(settings(dialect)).map_err(Trouble::Mock)?;
     let gateway = gateway(&provider)?;
-    let mut through = half("through Aplomb", gateway.listen(), &job);
+    let mut through = half("through Aplomb", gateway.listen(), &job, Some(&gateway));
     through.requests = provider.tally().requests;
 
     say::out(&if args.json {
@@ -158,13 +160,20 @@ fn gateway(provider: &MockHandle) -> Result<Gateway, Trouble> {
     Gateway::start(config, catalog, |_| None, None, token).map_err(Trouble::Start)
 }
 
-/// Runs one half with its progress.
-fn half(way: &str, address: SocketAddr, job: &[Call]) -> Half {
-    let style = ProgressStyle::with_template("{msg:15} {bar:40} {pos}/{len} {elapsed}");
+/// Runs one half with its progress, and with what the gateway's lanes do if it goes through one.
+fn half(way: &str, address: SocketAddr, job: &[Call], gateway: Option<&Gateway>) -> Half {
+    let style = ProgressStyle::with_template("{prefix:15} {bar:30} {pos}/{len} {elapsed}  {msg}");
     let bar = ProgressBar::new(job.len() as u64)
         .with_style(style.expect("a template as its page writes it"))
-        .with_message(way.to_owned());
-    let half = Half::run(address, PATH, job, || bar.inc(1));
+        .with_prefix(way.to_owned());
+    let over = AtomicBool::new(false);
+    let (half, seen) = std::thread::scope(|scope| {
+        let watcher = gateway.map(|gateway| scope.spawn(|| queue::watch(gateway, &bar, &over)));
+        let half = Half::run(address, PATH, job, || bar.inc(1));
+        over.store(true, Ordering::Relaxed);
+        let seen = watcher.map(|watcher| watcher.join().expect("looking at lanes can't panic"));
+        (half, seen)
+    });
     bar.finish_and_clear();
     say::err(&format!(
         "{way}: {} of {} right after {:.1} s\n",
@@ -172,6 +181,13 @@ fn half(way: &str, address: SocketAddr, job: &[Call]) -> Half {
         job.len(),
         half.time.as_secs_f64()
     ));
+    if let Some(seen) = seen {
+        let broken = seen.broken.as_secs_f64();
+        say::err(&format!(
+            "  at most {} waited at once; {} of {} requests met the limit; the breaker was open for {broken:.1} s\n",
+            seen.most, seen.limited, seen.sent
+        ));
+    }
     half
 }
 

@@ -360,10 +360,15 @@ impl Cell {
         lock(&self.inner).lane.may_hedge(now)
     }
 
-    /// The lane as it stands.
+    /// The lane as it stands, with the limits of its credential.
     pub(crate) fn state(&self) -> LaneState {
         let now = self.lanes.now();
-        lock(&self.inner).lane.state(now)
+        let mut inner = lock(&self.inner);
+        let mut state = inner.lane.state(now);
+        state
+            .limits
+            .extend(self.with_quotas(|pacer| pacer.map(|pacer| pacer.limits(now))).into_iter().flatten());
+        state
     }
 
     pub(super) fn idle_since(&self, now: Duration) -> Option<Duration> {

@@ -11,7 +11,7 @@ use aplomb_core::lane::{Counts, LaneState, State};
 
 use super::cell::Cell;
 use super::registry::Lanes;
-use super::report::word;
+use super::report::{pace, word};
 use crate::redact::redact;
 
 /// So many models are told by name; the rest of each upstream are told together.
@@ -90,7 +90,7 @@ pub(crate) struct Tally {
     pub(crate) waiting: f64,
     /// Calls under way.
     pub(crate) in_flight: f64,
-    /// Calls a second that they pace at, where the limit had to be found.
+    /// Calls a second that they send at most, where that is known.
     pub(crate) pace: Option<f64>,
     /// What the upstream was last found to give.
     pub(crate) ceiling: Option<f64>,
@@ -119,7 +119,7 @@ impl Tally {
         let waiting = state.waiting as f64;
         self.waiting += waiting;
         self.in_flight += f64::from(state.in_flight);
-        self.pace = plus(self.pace, state.calls_per_second);
+        self.pace = plus(self.pace, pace(state));
         self.ceiling = plus(self.ceiling, state.ceiling);
         self.paused = self.paused.max(state.paused_for.unwrap_or_default());
         self.budget = self.budget.into_iter().chain([state.budget]).min();

@@ -16,6 +16,9 @@ pub(crate) use permit::{BYTES_PER_TOKEN, Permit};
 
 mod report;
 
+mod glance;
+pub use glance::LaneGlance;
+
 mod news;
 
 mod group;

@@ -1,6 +1,6 @@
 //! Lanes as JSON, for the admin port.
 
-use aplomb_core::lane::{LaneState, State};
+use aplomb_core::lane::{LaneState, State, Unit};
 use serde_json::{Value, json};
 
 use super::cell::Cell;
@@ -39,7 +39,7 @@ fn one(cell: &Cell, state: &LaneState) -> Value {
         "waiting": state.waiting,
         "callers": state.callers,
         "limits": limits,
-        "pace_per_second": state.calls_per_second,
+        "pace_per_second": pace(state),
         "ceiling_per_second": state.ceiling,
         "window": state.window,
         "concurrency": state.concurrency,
@@ -52,6 +52,12 @@ fn one(cell: &Cell, state: &LaneState) -> Value {
         "waited": state.counts.waited,
         "refused": state.counts.refused,
     })
+}
+
+/// Calls a second that are sent at most: the least of what is told, learned and found.
+pub(super) fn pace(state: &LaneState) -> Option<f64> {
+    let calls = state.limits.iter().filter(|limit| limit.unit == Unit::Requests);
+    calls.filter_map(|limit| limit.per_second).chain(state.calls_per_second).reduce(f64::min)
 }
 
 /// The state of a breaker in one word.

@@ -139,7 +139,7 @@ fn lanes_now(encoder: &mut DescriptorEncoder<'_>, lanes: &[(Arc<Group>, Tally)])
     gauges(
         encoder,
         "lane_pace",
-        "Calls a second, where the limit had to be found.",
+        "Calls a second that are sent at most, where that is known.",
         None,
         of(|tally| tally.pace),
     )?;
