@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use aplomb_core::lane::Heard;
-use aplomb_core::policy::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy, Sent};
+use aplomb_core::policy::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy, Sent, Whose};
 use aplomb_core::{Failure, Fault, Kind};
 use http::StatusCode;
 use tokio::time::{sleep, timeout_at};
@@ -113,7 +113,10 @@ async fn attempts(
             silent: failed.silent,
             repeatable: plan.hops[index].repeatable,
             replayable,
-            own_credential: target.credential.ours().is_some(),
+            credential: match target.credential.ours() {
+                Some(_) => Whose::Ours { renewable: false, others: false },
+                None => Whose::Callers,
+            },
             next: next.map(|next| NextUpstream { no_larger: no_larger(target, next) }),
             elapsed: trail.began.elapsed(),
             random: worker.random(),
@@ -138,7 +141,8 @@ async fn attempts(
                     sleep(after).await;
                 }
             }
-            Decision::Next => {
+            // Nothing is renewed yet, and no equal is told of.
+            Decision::Next | Decision::Renew | Decision::Other => {
                 progress.last = Some(Box::new(problem(plan, target, failed, None)));
                 rank += 1;
             }
