@@ -28,6 +28,9 @@ mod usage;
 
 mod lanes;
 
+mod credential;
+pub use credential::{KeyError, KeyFileError};
+
 mod setup;
 pub use setup::SetupError;
 
