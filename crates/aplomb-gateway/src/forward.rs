@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Request, Uri};
 
-use crate::config::{Credential, Scheme};
+use crate::config::{Scheme, Secret};
 use crate::model;
 use crate::net::Body;
 use crate::percent;
@@ -26,12 +26,14 @@ pub(crate) fn request(
     let asked = counted(plan, endpoint);
     let received = &plan.received;
     let mut headers = received.headers.clone();
-    let own_credential = matches!(target.credential, Credential::Caller);
+    let own_credential = target.is_callers;
     if !own_credential {
         strip_credentials(&received.setup, &mut headers);
     }
-    if let Some(key) = target.credential.ours() {
-        headers.insert(key.header.clone(), key.value.clone());
+    if let Some(own) = &target.own
+        && let Some(key) = own.present()
+    {
+        headers.insert(own.header().clone(), key.value.clone());
     }
     // A public API has no business with our callers' addresses; a service of ours behind plain HTTP does.
     if target.upstream.url.scheme == Scheme::Http {
@@ -111,8 +113,11 @@ fn without_credentials(setup: &Setup, query: &str) -> String {
 /// Limits of a credential of ours are no limits of the caller's.
 pub(crate) fn strip_answer(headers: &mut HeaderMap, target: &Target) {
     crate::net::strip_answer(headers, |name| name.starts_with("aplomb-"));
-    if let Some(key) = target.credential.ours() {
-        hide_in_headers(headers, key.secret.expose());
+    if let Some(own) = &target.own {
+        let key = own.present();
+        for secret in key.iter().flat_map(|key| &key.secrets) {
+            hide_in_headers(headers, secret.expose());
+        }
         for row in target.dialect.iter().flat_map(|dialect| &dialect.limits) {
             for name in [&row.limit, &row.remaining, &row.reset].into_iter().flatten() {
                 headers.remove(name.as_str());
@@ -147,7 +152,8 @@ pub(crate) fn secrets(plan: &Plan, target: &Target) -> Vec<String> {
         let known = &received.setup.credential_params;
         known.iter().any(|param| param.eq_ignore_ascii_case(name)).then_some(value)
     });
-    let ours = target.credential.ours().map(|key| key.secret.expose());
+    let key = target.own.as_ref().and_then(|own| own.present());
+    let ours = key.iter().flat_map(|key| &key.secrets).map(Secret::expose);
     // A shorter one protects nothing, and hiding it would tear words apart.
     words.chain(params).chain(ours).filter(|secret| secret.len() >= 4).map(str::to_owned).collect()
 }

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 
 use crate::admin::{Admin, AdminToken};
 use crate::config::{Config, Mistake, Server};
+use crate::credential::Credentials;
 use crate::lanes::LaneGlance;
 use crate::net::{
     Body, ConnInfo, Dial, Drained, HeadLimits, ListenSettings, PoolSettings, Proxies, ProxyError, Refusal,
@@ -77,7 +78,8 @@ impl Gateway {
         token: AdminToken,
     ) -> Result<Self, StartError> {
         let server = config.server.clone();
-        let setup = Setup::new(config, catalog, None)?;
+        let credentials = Credentials::default();
+        let setup = Setup::new(config, catalog, &credentials, None)?;
         let settings = listen_settings(&server)?;
         let proxies = Arc::new(Proxies::from_env(env)?);
         let dial = Dial { trust: Arc::new(Trust::system()), proxies };
@@ -92,7 +94,7 @@ impl Gateway {
             listeners.first().and_then(|listener| listener.local_addr().ok()).unwrap_or(else_)
         };
         let (listen, admin) = (address(&callers, server.listen), address(&admins, server.admin));
-        let shared = Arc::new(Shared::new(setup));
+        let shared = Arc::new(Shared::new(setup, credentials));
         let (stop, stopped) = stopper();
         let inputs: Vec<_> = callers
             .into_iter()

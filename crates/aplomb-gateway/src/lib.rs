@@ -31,6 +31,9 @@ pub use lanes::LaneGlance;
 
 mod metrics;
 
+mod credential;
+pub use credential::{KeyError, KeyFileError};
+
 mod setup;
 pub use setup::SetupError;
 

@@ -13,6 +13,19 @@ pub(crate) fn decoded(text: &str) -> Vec<u8> {
     out
 }
 
+/// Text as it stands in a form (`application/x-www-form-urlencoded`).
+pub(crate) fn form_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'*' | b'-' | b'.' | b'_' => out.push(char::from(byte)),
+            b' ' => out.push('+'),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,5 +42,10 @@ mod tests {
         ] {
             assert_eq!(decoded(coded), name.as_bytes(), "{coded}");
         }
+    }
+
+    #[test]
+    fn a_form_keeps_every_letter() {
+        assert_eq!(form_encoded("a b+c&d=e/ö~*-._"), "a+b%2Bc%26d%3De%2F%C3%B6%7E*-._");
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use aplomb_core::{Catalog, Dialect};
 use http::{HeaderMap, HeaderName, Uri};
 
-use crate::config::{Config, Credential, Hop, NoRoute, Route, Upstream};
+use crate::config::{Config, Hop, NoRoute, Route, Upstream};
+use crate::credential::{Credentials, KeyError, Own};
 use crate::metrics::{RouteMeter, UpstreamMeter};
 use crate::net::{Origin, OriginError, Trust, TrustError, TrustedProxies};
 
@@ -71,8 +72,10 @@ pub(crate) struct Target {
     pub(crate) model: Option<String>,
     /// How many tokens fit, if declared.
     pub(crate) context: Option<u64>,
-    /// Whose credential it is asked with.
-    pub(crate) credential: Credential,
+    /// The caller's own credential passes through.
+    pub(crate) is_callers: bool,
+    /// The credential of ours that it is asked with.
+    pub(crate) own: Option<Arc<Own>>,
     /// Which of the upstream's credentials that is.
     pub(crate) slot: u64,
     /// Those of a lower rank are asked first.
@@ -112,6 +115,14 @@ pub enum SetupError {
         /// What is wrong with the file.
         source: TrustError,
     },
+    /// A credential of ours.
+    #[error("upstream `{name}`: {source}")]
+    Key {
+        /// The upstream's name.
+        name: String,
+        /// What is wrong with it.
+        source: KeyError,
+    },
 }
 
 impl Setup {
@@ -122,6 +133,7 @@ impl Setup {
     pub(crate) fn new(
         config: Config,
         catalog: &'static Catalog,
+        credentials: &Credentials,
         before: Option<&Self>,
     ) -> Result<Self, SetupError> {
         let mut ways = Vec::new();
@@ -129,7 +141,7 @@ impl Setup {
         for route in config.routes.iter() {
             let targets = route
                 .hops()
-                .map(|hop| targets(hop, catalog, &meters))
+                .map(|hop| targets(hop, catalog, credentials, &meters))
                 .collect::<Result<Vec<_>, _>>()?
                 .concat();
             let named = route.answer.as_deref().and_then(|name| catalog.get(name));
@@ -273,6 +285,7 @@ fn upstream_meters(config: &Config, before: Option<&Setup>) -> UpstreamMeters {
 fn targets(
     hop: Hop<'_>,
     catalog: &'static Catalog,
+    credentials: &Credentials,
     meters: &UpstreamMeters,
 ) -> Result<Vec<Target>, SetupError> {
     let upstream = Arc::clone(hop.upstream);
@@ -294,21 +307,28 @@ fn targets(
     let limit_headers: Vec<HeaderName> =
         names.chain(["ratelimit", "x-ratelimit-remaining"]).filter_map(|name| name.parse().ok()).collect();
     let meter = meters.get(&upstream.name).cloned().unwrap_or_default();
-    let more = upstream.more_keys.iter().cloned().map(Credential::Ours);
-    let credentials: Vec<_> = std::iter::once(upstream.credential.clone()).chain(more).collect();
-    let one = |(slot, credential)| Target {
+    let mut own = Vec::with_capacity(1 + upstream.more_keys.len());
+    for key in upstream.credential.ours().into_iter().chain(&upstream.more_keys) {
+        let found = credentials.find(&name, key);
+        own.push(Some(found.map_err(|source| SetupError::Key { name: upstream.name.clone(), source })?));
+    }
+    if own.is_empty() {
+        own.push(None);
+    }
+    let one = |(slot, own)| Target {
         name: Arc::clone(&name),
         upstream: Arc::clone(&upstream),
         origin: origin.clone(),
         dialect,
         model: hop.model.map(str::to_owned),
         context: hop.context,
-        credential,
+        is_callers: upstream.credential.is_callers(),
+        own,
         slot,
         rank: hop.rank,
         weight: hop.weight,
         limit_headers: limit_headers.clone(),
         meter: Arc::clone(&meter),
     };
-    Ok((0..).zip(credentials).map(one).collect())
+    Ok((0..).zip(own).map(one).collect())
 }

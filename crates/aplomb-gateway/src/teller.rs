@@ -1,12 +1,15 @@
 //! How a failure is told inside a stream: as the event by which the caller's own API would tell it.
 
+use std::sync::Arc;
+
 use aplomb_core::dialect::render_event;
 use aplomb_core::spec::{Endpoint, StreamForm};
 use aplomb_core::{Dialect, Failure};
 use bytes::Bytes;
 use http::Method;
 
-use crate::config::{Disclose, Secret, SharedQuota};
+use crate::config::{Disclose, SharedQuota};
+use crate::credential::Present;
 use crate::forward;
 use crate::id::RequestId;
 use crate::problem;
@@ -18,7 +21,9 @@ pub(crate) struct Teller {
     answer: &'static Dialect,
     form: Option<&'static StreamForm>,
     id: RequestId,
-    key: Option<Secret>,
+    /// The key of ours, if it is one of ours.
+    key: Option<Arc<Present>>,
+    ours: bool,
     /// What must not be logged.
     secrets: Vec<String>,
     as_unavailable: bool,
@@ -45,14 +50,16 @@ impl Teller {
             .or_else(|| answer.stream(&upstream?.name))
             .or_else(|| answer.streams.first());
         let route = &plan.way().route;
-        let key = target.credential.ours().map(|key| key.secret.clone());
+        let key = target.own.as_ref().and_then(|own| own.present());
+        let ours = target.own.is_some();
         let same = target.dialect.is_some_and(|dialect| dialect.name == answer.name);
         Self {
             answer,
             form,
             id: plan.received.id.clone(),
-            passes: same && key.is_none() && route.disclose == Disclose::Full,
+            passes: same && !ours && route.disclose == Disclose::Full,
             key,
+            ours,
             secrets: forward::secrets(plan, target),
             as_unavailable: route.shared_quota == SharedQuota::Unavailable,
             disclose: route.disclose,
@@ -63,8 +70,10 @@ impl Teller {
     /// The event that tells of a failure.
     pub(crate) fn tell(&self, failure: &Failure) -> Bytes {
         let mut told = failure.clone();
-        if let Some(key) = &self.key {
-            problem::hide_key(&mut told, key.expose());
+        for secret in self.key.iter().flat_map(|key| &key.secrets) {
+            problem::hide_key(&mut told, secret.expose());
+        }
+        if self.ours {
             problem::on_our_credential(&mut told, self.disclose, self.as_unavailable);
         }
         problem::withhold(&mut told, self.disclose, &[&self.names[0], &self.names[1]]);
@@ -79,6 +88,7 @@ impl Teller {
             form: answer.streams.first(),
             id: RequestId::new(uuid::Uuid::nil()),
             key: None,
+            ours: false,
             secrets: Vec::new(),
             as_unavailable: false,
             disclose: Disclose::Full,

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use aplomb_core::lane::{Candidate, Cost, Priority, choose};
 use aplomb_core::policy::Retry;
+use aplomb_core::{Advice, Failure, Fault, Kind};
 
-use crate::config::Credential;
+use crate::config::Disclose;
+use crate::credential::Lack;
 use crate::keepalive::Keepalive;
 use crate::lanes::{BYTES_PER_TOKEN, Cell, Permit, Refused, Wish};
 use crate::model;
@@ -24,6 +26,10 @@ pub(crate) struct Turns {
     input: u64,
     /// The lane that it was in last, and its place there.
     last: Option<(Arc<Cell>, u64)>,
+    /// Targets whose credential is of no use to this request.
+    aside: Vec<usize>,
+    /// The target that is to be asked again.
+    again: Option<usize>,
 }
 
 /// Leave to send the request to one target.
@@ -56,7 +62,24 @@ impl Turns {
             priority: received.priority,
             input: (body as u64).div_ceil(BYTES_PER_TOKEN),
             last: None,
+            aside: Vec::new(),
+            again: None,
         }
+    }
+
+    /// The same target is asked the next time, whatever the others have to do.
+    pub(crate) fn stay(&mut self, index: usize) {
+        self.again = Some(index);
+    }
+
+    /// The request doesn't come back to this target: its credential is of no use.
+    pub(crate) fn set_aside(&mut self, index: usize) {
+        self.aside.push(index);
+    }
+
+    /// Whether there is an equal of this target that wasn't set aside.
+    pub(crate) fn has_others(&self, plan: &Plan, rank: usize, index: usize) -> bool {
+        plan.way().rank(rank).any(|other| other != index && !self.aside.contains(&other))
     }
 
     /// Waits until one of the targets of a rank may be asked.
@@ -75,9 +98,12 @@ impl Turns {
         passes: bool,
     ) -> Result<Turn, NoTurn> {
         let queue = &plan.way().route.queue;
-        let (index, cell) = self.choose(worker, plan, rank, retry);
         let most = if passes { queue.max_wait.min(queue.prefer_fallback_after) } else { queue.max_wait };
-        let left = until.saturating_duration_since(Instant::now()).min(most);
+        let until = until.min(Instant::now() + most);
+        // Who waits for its turn may be told so.
+        let _in_sight = plan.keepalive.as_ref().map(Keepalive::wait);
+        let (index, cell) = self.able(worker, plan, rank, retry, until).await?;
+        let left = until.saturating_duration_since(Instant::now());
         let attempts = plan.way().route.retry.attempts;
         let wish = Wish {
             number: self.number(&cell),
@@ -89,8 +115,6 @@ impl Turns {
             sends: retry.here(),
             last: retry.here() + 1 >= attempts,
         };
-        // Who waits for its turn may be told so.
-        let _in_sight = plan.keepalive.as_ref().map(Keepalive::wait);
         match cell.enter(worker, &wish).await {
             Ok(permit) => {
                 self.last = Some((Arc::clone(permit.cell()), permit.number()));
@@ -100,34 +124,65 @@ impl Turns {
         }
     }
 
+    /// The target to ask: one whose credential is there to be sent.
+    ///
+    /// A credential that has to be fetched is waited for here, where no place in a lane is held meanwhile.
+    async fn able(
+        &mut self,
+        worker: &Worker,
+        plan: &Plan,
+        rank: usize,
+        retry: &Retry,
+        until: Instant,
+    ) -> Result<(usize, Arc<Cell>), NoTurn> {
+        loop {
+            let (index, cell) = self.choose(worker, plan, rank, retry);
+            let target = &plan.way().targets[index];
+            let Some(own) = &target.own else { return Ok((index, cell)) };
+            let Err(lack) = own.ready(worker, target, until.into()).await else { return Ok((index, cell)) };
+            if retry.is_bound() || !self.has_others(plan, rank, index) {
+                return Err(NoTurn { index, refused: lacking(plan, lack) });
+            }
+            self.set_aside(index);
+        }
+    }
+
     /// Among equals the one with the least to do; the same one again where only that one would notice a repetition.
-    fn choose(&self, worker: &Worker, plan: &Plan, rank: usize, retry: &Retry) -> (usize, Arc<Cell>) {
+    fn choose(&mut self, worker: &Worker, plan: &Plan, rank: usize, retry: &Retry) -> (usize, Arc<Cell>) {
         let way = plan.way();
         let range = way.rank(rank);
+        let again = self.again.take().filter(|index| range.contains(index));
         let cell = |index: usize| self.cell(worker, plan, &way.targets[index]);
-        if range.len() == 1 {
-            return (range.start, cell(range.start));
+        if let Some(only) = again.or_else(|| (range.len() == 1).then_some(range.start)) {
+            return (only, cell(only));
         }
-        let cells: Vec<_> = range.clone().map(cell).collect();
+        let mut open: Vec<usize> = range.clone().filter(|index| !self.aside.contains(index)).collect();
+        if open.is_empty() {
+            open.extend(range);
+        }
+        let cells: Vec<_> = open.iter().map(|index| cell(*index)).collect();
         let bound = self.last.as_ref().filter(|_| retry.is_bound());
         let same = bound.and_then(|(last, _)| cells.iter().position(|cell| Arc::ptr_eq(cell, last)));
+        let now = worker.lanes().now();
         let candidates: Vec<Candidate> = cells
             .iter()
-            .zip(&way.targets[range.clone()])
-            .map(|(cell, target)| {
-                let (outstanding, rests_until) = cell.load();
-                Candidate { weight: f64::from(target.weight), outstanding, rests_until }
+            .zip(&open)
+            .map(|(cell, index)| {
+                let target = &way.targets[*index];
+                let (outstanding, lane) = cell.load();
+                let credential = target.own.as_ref().and_then(|own| own.rests_until(now));
+                Candidate { weight: f64::from(target.weight), outstanding, rests_until: lane.max(credential) }
             })
             .collect();
-        let chosen = same.or_else(|| choose(&candidates, worker.lanes().now(), worker.random())).unwrap_or(0);
-        (range.start + chosen, Arc::clone(&cells[chosen]))
+        let chosen = same.or_else(|| choose(&candidates, now, worker.random())).unwrap_or(0);
+        (open[chosen], Arc::clone(&cells[chosen]))
     }
 
     /// The lane of a target for this request.
     pub(crate) fn cell(&self, worker: &Worker, plan: &Plan, target: &Target) -> Arc<Cell> {
-        let credential = match &target.credential {
-            Credential::Caller => self.credential.unwrap_or_default(),
-            Credential::Ours(_) | Credential::Nothing => target.slot,
+        let credential = match target.is_callers {
+            true => self.credential.unwrap_or_default(),
+            false => target.slot,
         };
         let received = &plan.received;
         let named = match &target.model {
@@ -143,6 +198,21 @@ impl Turns {
     fn number(&self, cell: &Arc<Cell>) -> Option<u64> {
         self.last.as_ref().filter(|(last, _)| Arc::ptr_eq(last, cell)).map(|(_, number)| *number)
     }
+}
+
+/// There is no credential of ours to send with: the gateway's own fault, whose cause is for who may see everything.
+fn lacking(plan: &Plan, lack: Lack) -> Refused {
+    let mut told = "the gateway's own credential for this upstream can't be had".to_owned();
+    if plan.way().route.disclose == Disclose::Full {
+        told.push_str(": ");
+        told.push_str(&lack.told);
+    }
+    let failure = Failure::new(Kind::Unavailable).fault(Fault::Gateway).message(told);
+    let (failure, wait) = match lack.later {
+        true => (failure, lack.wait),
+        false => (failure.not_retryable(Advice::GiveUp), Duration::ZERO),
+    };
+    Refused { full: false, wait, waited: Duration::ZERO, cause: Some(Box::new(failure)) }
 }
 
 /// A model's name is a word; what is longer is none, and would fill the memory of lanes.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
+use crate::credential::Credentials;
 use crate::id::RequestId;
 use crate::lanes::Lanes;
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
@@ -27,18 +28,21 @@ pub(crate) struct Shared {
     pub(crate) held: AtomicU64,
     /// The queues towards every upstream quota.
     pub(crate) lanes: Arc<Lanes>,
+    /// Our own credentials.
+    pub(crate) credentials: Credentials,
     via: Via,
 }
 
 impl Shared {
     /// Begins with this setup.
-    pub(crate) fn new(setup: Setup) -> Self {
+    pub(crate) fn new(setup: Setup, credentials: Credentials) -> Self {
         Self {
             setup: ArcSwap::from_pointee(setup),
             draining: AtomicBool::new(false),
             in_flight: AtomicU64::new(0),
             held: AtomicU64::new(0),
             lanes: Arc::new(Lanes::new()),
+            credentials,
             via: Via::new(
                 uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)),
             ),

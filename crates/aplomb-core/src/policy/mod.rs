@@ -3,7 +3,7 @@
 //! Facts and `elapsed` go in, a decision comes out; chance is an argument too.
 //!
 //! ```
-//! use aplomb_core::policy::{Decision, Failed, Repeatable, Retry, RetryPolicy, Sent};
+//! use aplomb_core::policy::{Decision, Failed, Repeatable, Retry, RetryPolicy, Sent, Whose};
 //! use aplomb_core::{Failure, Kind};
 //! use std::time::Duration;
 //!
@@ -15,7 +15,7 @@
 //!     silent: false,
 //!     repeatable: Repeatable::No,
 //!     replayable: true,
-//!     own_credential: false,
+//!     credential: Whose::Callers,
 //!     next: None,
 //!     elapsed: Duration::from_millis(300),
 //!     random: 0.5,
@@ -26,7 +26,10 @@
 //! Nothing here waits, sends or remembers more than one request.
 
 mod retry;
-pub use retry::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy};
+pub use retry::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy, Whose};
+
+mod credential;
+pub use credential::CredentialRest;
 
 mod repeat;
 pub use repeat::{RepeatFacts, RepeatRule, Repeatable, Sent, is_idempotent, is_safe};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::credential::CredentialRest;
 use super::delay;
 use super::repeat::{Repeatable, Sent};
 use super::should_retry::{Why, should_retry};
@@ -47,14 +48,29 @@ pub struct Failed<'a> {
     pub repeatable: Repeatable,
     /// The body can be sent once more.
     pub replayable: bool,
-    /// The credential was ours, not the caller's.
-    pub own_credential: bool,
+    /// Whose credential it was sent with.
+    pub credential: Whose,
     /// The next upstream of the plan, if there is one.
     pub next: Option<NextUpstream>,
     /// Time since the request arrived.
     pub elapsed: Duration,
     /// A random number from `[0, 1)`, a new one each time.
     pub random: f64,
+}
+
+/// Whose credential a request was sent with, and what can be done if it is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Whose {
+    /// The caller's own, or none at all.
+    #[default]
+    Callers,
+    /// Ours.
+    Ours {
+        /// It can be read or fetched anew.
+        renewable: bool,
+        /// There is another one for the upstream, or an equal upstream, and it didn't refuse this request yet.
+        others: bool,
+    },
 }
 
 /// What matters about the next upstream of the plan.
@@ -72,6 +88,10 @@ pub enum Decision {
         /// But not before this.
         after: Duration,
     },
+    /// Renew the credential and send it with that once more, at once; [`Retry::not_renewed`] if there is no newer one.
+    Renew,
+    /// Send it with another credential of the upstream, or to an equal upstream, at once.
+    Other,
     /// Send it to the next upstream, at once.
     Next,
     /// Answer with the failure.
@@ -102,12 +122,14 @@ pub struct Retry {
     outcome_unknown: bool,
     /// An upstream may have acted, and only that one would notice a repetition.
     bound: bool,
+    /// The present credential was renewed for this request already.
+    renewed: bool,
 }
 
 impl Retry {
     /// The state of a request that hasn't been sent yet.
     pub fn new(policy: RetryPolicy) -> Self {
-        Self { policy, attempts: 0, here: 0, outcome_unknown: false, bound: false }
+        Self { policy, attempts: 0, here: 0, outcome_unknown: false, bound: false, renewed: false }
     }
 
     /// How many attempts have failed so far.
@@ -138,20 +160,25 @@ impl Retry {
     /// The next upstream is asked instead.
     pub fn pass(&mut self) {
         self.here = 0;
+        self.renewed = false;
     }
 
     /// Decides anew after [`Decision::Again`], because no budget pays for one more attempt.
     pub fn unpaid(&mut self, failed: &Failed<'_>) -> Decision {
-        if self.next_may_help(failed) {
-            self.here = 0;
-            return Decision::Next;
-        }
-        self.answer(failed, Why::Budget)
+        self.next_or(failed, Why::Budget)
+    }
+
+    /// Decides anew after [`Decision::Renew`], because there is no newer credential.
+    pub fn not_renewed(&mut self, failed: &Failed<'_>) -> Decision {
+        self.here = self.here.saturating_add(1);
+        self.decide(failed)
     }
 
     /// Decides what comes after a failed attempt.
     ///
     /// First the same upstream, as long as its hints are short; then the next one; an answer if neither helps.
+    /// Where it is our credential that was refused, that one renewed comes first, then another one of the same rank;
+    /// neither counts as an attempt of the upstream: what it refused was not the request.
     pub fn failed(&mut self, failed: &Failed<'_>) -> Decision {
         self.attempts = self.attempts.saturating_add(1);
         self.here = self.here.saturating_add(1);
@@ -163,14 +190,46 @@ impl Retry {
                 Repeatable::Anywhere => {}
             }
         }
+        if self.may_renew(failed) {
+            self.renewed = true;
+            self.here = self.here.saturating_sub(1);
+            return Decision::Renew;
+        }
+        self.decide(failed)
+    }
+
+    fn decide(&mut self, failed: &Failed<'_>) -> Decision {
+        if self.other_may_help(failed) {
+            self.renewed = false;
+            self.here = self.here.saturating_sub(1);
+            return Decision::Other;
+        }
         match self.again(failed) {
             Ok(after) => Decision::Again { after },
-            Err(_) if self.next_may_help(failed) => {
-                self.here = 0;
-                Decision::Next
-            }
-            Err(why) => self.answer(failed, why),
+            Err(why) => self.next_or(failed, why),
         }
+    }
+
+    fn next_or(&mut self, failed: &Failed<'_>, why: Why) -> Decision {
+        if !self.next_may_help(failed) {
+            return self.answer(failed, why);
+        }
+        self.pass();
+        Decision::Next
+    }
+
+    /// Whether a newer credential may do what this one didn't: once for each.
+    fn may_renew(&self, failed: &Failed<'_>) -> bool {
+        let renewable = matches!(failed.credential, Whose::Ours { renewable: true, .. });
+        let refused = failed.failure.kind == Kind::Authentication;
+        renewable && refused && !self.renewed && failed.replayable && self.time_left(failed).is_some()
+    }
+
+    /// Whether another credential of the same rank may do what this one can't for now.
+    fn other_may_help(&self, failed: &Failed<'_>) -> bool {
+        let others = matches!(failed.credential, Whose::Ours { others: true, .. });
+        let spent = CredentialRest::is_for(failed.failure);
+        others && spent && failed.replayable && !self.bound && self.time_left(failed).is_some()
     }
 
     /// When the same upstream may be asked again, or why not.
@@ -215,7 +274,8 @@ impl Retry {
     fn next_may_help(&self, failed: &Failed<'_>) -> bool {
         let Some(next) = failed.next else { return false };
         let kind = failed.failure.kind;
-        let ours = failed.own_credential && matches!(kind, Kind::Authentication | Kind::PaymentRequired);
+        let ours = failed.credential != Whose::Callers
+            && matches!(kind, Kind::Authentication | Kind::PaymentRequired);
         let helps = match kind.facts().fallback {
             Fallback::Always => true,
             Fallback::Larger => !next.no_larger,

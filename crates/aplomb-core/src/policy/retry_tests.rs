@@ -5,12 +5,16 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::repeat::{Repeatable, Sent};
-use super::retry::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy};
+use super::retry::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy, Whose};
 use super::should_retry::Why;
 use crate::failure::Failure;
 use crate::kind::Kind;
 
 const FALLBACK: Option<NextUpstream> = Some(NextUpstream { no_larger: false });
+
+fn ours(renewable: bool, others: bool) -> Whose {
+    Whose::Ours { renewable, others }
+}
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -24,7 +28,7 @@ fn refused(failure: &Failure) -> Failed<'_> {
         silent: false,
         repeatable: Repeatable::No,
         replayable: true,
-        own_credential: false,
+        credential: Whose::Callers,
         next: None,
         elapsed: Duration::ZERO,
         random: 1.0,
@@ -42,7 +46,7 @@ fn first(failed: &Failed<'_>) -> Decision {
 fn why(decision: Decision) -> Option<Why> {
     match decision {
         Decision::Answer(answer) => Some(answer.why),
-        Decision::Again { .. } | Decision::Next => None,
+        Decision::Again { .. } | Decision::Renew | Decision::Other | Decision::Next => None,
     }
 }
 
@@ -193,8 +197,73 @@ fn a_bad_credential_of_ours_goes_to_the_fallback_and_the_callers_does_not() {
         let failure = Failure::new(kind);
         let callers = Failed { next: FALLBACK, ..refused(&failure) };
         assert_eq!(why(first(&callers)), Some(Why::NotRetryable));
-        assert_eq!(first(&Failed { own_credential: true, ..callers }), Decision::Next);
+        assert_eq!(first(&Failed { credential: ours(false, false), ..callers }), Decision::Next);
     }
+}
+
+#[test]
+fn a_refused_credential_is_renewed_once_and_the_call_repeated_beyond_its_attempts() {
+    let (refusal, failure) = (Failure::new(Kind::Authentication), Failure::new(Kind::Unavailable));
+    let mut retry = Retry::new(RetryPolicy { attempts: 2, ..RetryPolicy::default() });
+    let failed = Failed { credential: ours(true, false), ..refused(&refusal) };
+    assert_eq!(retry.failed(&failed), Decision::Renew);
+    assert_eq!((retry.attempts(), retry.here()), (1, 0));
+    let other = Failed { credential: ours(true, false), ..refused(&failure) };
+    assert!(matches!(retry.failed(&other), Decision::Again { .. }));
+    let decision = retry.failed(&failed);
+    let answer = Answer { why: Why::NotRetryable, attempts: 3, outcome_unknown: false, should_retry: false };
+    assert_eq!(decision, Decision::Answer(answer));
+}
+
+#[test]
+fn only_a_refusal_is_worth_a_renewal() {
+    for kind in [Kind::PaymentRequired, Kind::QuotaExhausted, Kind::Permission, Kind::RateLimit] {
+        let failure = Failure::new(kind);
+        assert_ne!(first(&Failed { credential: ours(true, false), ..refused(&failure) }), Decision::Renew);
+    }
+    let failure = Failure::new(Kind::Authentication);
+    let failed = Failed { credential: ours(true, false), ..refused(&failure) };
+    assert_eq!(why(first(&Failed { credential: Whose::Callers, ..failed })), Some(Why::NotRetryable));
+    assert_eq!(why(first(&Failed { replayable: false, ..failed })), Some(Why::NotRetryable));
+    assert_eq!(why(first(&Failed { elapsed: secs(60), ..failed })), Some(Why::NotRetryable));
+}
+
+#[test]
+fn what_cannot_be_renewed_goes_to_another_credential_then_to_the_fallback() {
+    let failure = Failure::new(Kind::Authentication);
+    let mut retry = Retry::new(RetryPolicy::default());
+    let failed = Failed { credential: ours(true, true), next: FALLBACK, ..refused(&failure) };
+    assert_eq!(retry.failed(&failed), Decision::Renew);
+    assert_eq!(retry.not_renewed(&failed), Decision::Other);
+    let last = Failed { credential: ours(true, false), ..failed };
+    assert_eq!(retry.failed(&last), Decision::Renew, "each credential once");
+    assert_eq!(retry.failed(&last), Decision::Next);
+    assert_eq!((retry.attempts(), retry.here()), (3, 0));
+}
+
+#[test]
+fn a_spent_credential_gives_way_to_another_one_without_spending_an_attempt() {
+    for kind in [Kind::Authentication, Kind::PaymentRequired, Kind::QuotaExhausted] {
+        let failure = Failure::new(kind);
+        let mut retry = Retry::new(RetryPolicy { attempts: 1, ..RetryPolicy::default() });
+        let failed = Failed { credential: ours(false, true), ..refused(&failure) };
+        assert_eq!(retry.failed(&failed), Decision::Other, "{kind}");
+        assert_eq!((retry.attempts(), retry.here()), (1, 0));
+        assert_eq!(why(first(&Failed { replayable: false, ..failed })), Some(Why::NotRetryable));
+    }
+    for kind in [Kind::RateLimit, Kind::Internal, Kind::Permission] {
+        let failure = Failure::new(kind);
+        assert_ne!(first(&Failed { credential: ours(false, true), ..refused(&failure) }), Decision::Other);
+    }
+}
+
+#[test]
+fn a_request_that_may_have_been_acted_on_changes_no_credential() {
+    let (internal, refusal) = (Failure::new(Kind::Internal), Failure::new(Kind::QuotaExhausted));
+    let mut retry = Retry::new(RetryPolicy::default());
+    assert!(matches!(retry.failed(&unknown(&internal, Repeatable::Here)), Decision::Again { .. }));
+    let failed = Failed { credential: ours(false, true), next: FALLBACK, ..refused(&refusal) };
+    assert_eq!(why(retry.failed(&failed)), Some(Why::NotRetryable));
 }
 
 #[test]
@@ -219,7 +288,7 @@ struct Attempt {
     failure: Failure,
     sent: Sent,
     silent: bool,
-    flags: (bool, bool, bool),
+    flags: (bool, bool, bool, bool),
     took: Duration,
     random: f64,
 }
@@ -227,7 +296,7 @@ struct Attempt {
 fn attempt() -> impl Strategy<Value = Attempt> {
     let failure = (0..Kind::ALL.len(), proptest::option::of(0u64..90_000), any::<bool>());
     let sent = prop_oneof![Just(Sent::Never), Just(Sent::Refused), Just(Sent::Unknown)];
-    let rest = (proptest::bool::weighted(0.1), any::<(bool, bool, bool)>(), 0u64..20_000, 0.0..1.0);
+    let rest = (proptest::bool::weighted(0.1), any::<(bool, bool, bool, bool)>(), 0u64..20_000, 0.0..1.0);
     (failure, sent, rest).prop_map(|((kind, wait, retryable), sent, (silent, flags, took, random))| {
         let mut failure = Failure::new(Kind::ALL[kind]);
         failure.wait = wait.map(Duration::from_millis);
@@ -249,14 +318,16 @@ proptest! {
         let policy = RetryPolicy { attempts: allowed, ..RetryPolicy::default() };
         let mut retry = Retry::new(policy);
         let (mut elapsed, mut upstream, mut here, mut may_have_acted) = (Duration::ZERO, 1, 0, false);
+        let (mut others, mut renewed) = (2, false);
         for (made, one) in attempts.iter().enumerate() {
             here += 1;
             elapsed += one.took;
-            let (replayable, own_credential, no_larger) = one.flags;
+            let (replayable, is_ours, renewable, no_larger) = one.flags;
+            let credential = if is_ours { ours(renewable, others > 0) } else { Whose::Callers };
             let next = (upstream < upstreams).then_some(NextUpstream { no_larger });
             let Attempt { failure, sent, silent, random, .. } = one;
             let decision = retry.failed(&Failed {
-                failure, sent: *sent, silent: *silent, repeatable, replayable, own_credential, next, elapsed,
+                failure, sent: *sent, silent: *silent, repeatable, replayable, credential, next, elapsed,
                 random: *random,
             });
             may_have_acted |= *sent == Sent::Unknown;
@@ -272,7 +343,18 @@ proptest! {
                     prop_assert!(next.is_some() && replayable && elapsed < policy.deadline);
                     prop_assert!(!may_have_acted || repeatable == Repeatable::Anywhere);
                     prop_assert!(failure.kind != Kind::ContentBlocked);
-                    (upstream, here) = (upstream + 1, 0);
+                    (upstream, here, renewed) = (upstream + 1, 0, false);
+                }
+                Decision::Renew => {
+                    prop_assert!(is_ours && renewable && replayable && elapsed < policy.deadline && !renewed);
+                    prop_assert!(failure.kind == Kind::Authentication);
+                    (here, renewed) = (here - 1, true);
+                }
+                Decision::Other => {
+                    prop_assert!(is_ours && others > 0 && replayable && elapsed < policy.deadline);
+                    prop_assert!(!failure.retryable);
+                    prop_assert!(!may_have_acted || repeatable == Repeatable::Anywhere);
+                    (here, others, renewed) = (here - 1, others - 1, false);
                 }
                 Decision::Answer(answer) => {
                     prop_assert_eq!(answer.attempts as usize, made + 1);

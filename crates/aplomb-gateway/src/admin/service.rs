@@ -150,7 +150,8 @@ pub(crate) fn reload(shared: &Shared, read: Option<&Reload>) -> Result<(), Vec<M
     let old = shared.setup();
     let config = read()?;
     config.may_follow(&old.config, "the configuration")?;
-    let setup = Setup::new(config, old.catalog, Some(&old)).map_err(|err| wrong(&err.to_string()))?;
+    let setup = Setup::new(config, old.catalog, &shared.credentials, Some(&old))
+        .map_err(|err| wrong(&err.to_string()))?;
     shared.replace(setup);
     tracing::info!("the configuration was read anew");
     Ok(())

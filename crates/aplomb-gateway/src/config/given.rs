@@ -17,7 +17,8 @@ pub(crate) const PLAIN: &str = "
 
 /// Reads a configuration in that world.
 pub(crate) fn read(text: &str) -> Result<Config, Vec<Mistake>> {
-    let around = Surroundings { catalog: aplomb_core::catalog(), env: &variable, readable: &readable };
+    let around =
+        Surroundings { catalog: aplomb_core::catalog(), env: &variable, readable: &readable, key: &key };
     Config::from_toml(text, "etc/aplomb.toml", &around)
 }
 
@@ -30,6 +31,7 @@ fn variable(name: &str) -> Option<String> {
     match name {
         "OPENAI_API_KEY" => Some("sk-hidden".to_owned()),
         "GROQ_API_KEY" => Some("gsk-hidden\n".to_owned()),
+        "CLIENT_SECRET" => Some("client-hidden".to_owned()),
         "EMPTY" => Some("  ".to_owned()),
         "BROKEN" => Some("sk-hidden\u{1}".to_owned()),
         _ => None,
@@ -44,6 +46,15 @@ fn readable(path: &Path) -> Result<(), String> {
     }
 }
 
+fn key(path: &Path) -> Result<String, String> {
+    match path.extension().and_then(|end| end.to_str()) {
+        Some("key") => Ok("sk-hidden".to_owned()),
+        Some("broken") => Ok("sk-hidden\u{1}".to_owned()),
+        Some("empty") => Err("it is empty".to_owned()),
+        _ => Err("no such file".to_owned()),
+    }
+}
+
 /// Every key that is taken, by table, as the reader itself tells them: `("[[route]]", ["path", "retry.attempts", …])`.
 pub(crate) static KEYS: LazyLock<Vec<(&'static str, Vec<String>)>> = LazyLock::new(|| {
     let everywhere = "
@@ -54,7 +65,7 @@ pub(crate) static KEYS: LazyLock<Vec<(&'static str, Vec<String>)>> = LazyLock::n
         nobody_knows = 1
         [[upstream]]
         nobody_knows = 1
-        credential = { nobody_knows = 1 }
+        credential = { nobody_knows = 1, oauth = { nobody_knows = 1, client_secret = { nobody_knows = 1 }, refresh_token = { nobody_knows = 1 } } }
         timeouts = { nobody_knows = 1 }
         limits = { nobody_knows = 1 }
         limit = [{ nobody_knows = 1 }]

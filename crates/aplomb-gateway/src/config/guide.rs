@@ -78,5 +78,5 @@ fn every_example_in_the_guide_works() {
         assert!(config.is_ok(), "{example}\n{config:?}");
         examples += 1;
     }
-    assert_eq!(examples, 3);
+    assert_eq!(examples, 4);
 }

@@ -13,7 +13,13 @@ mod server;
 pub use server::{Log, LogFormat, LogLevel, Server, Tls};
 
 mod upstream;
-pub use upstream::{Credential, Key, Timeouts, Upstream};
+pub use upstream::{Credential, Timeouts, Upstream};
+
+mod key;
+pub use key::{Key, KeySource};
+
+mod oauth;
+pub use oauth::{ClientAuth, Confided, Grant, OAuth, TokenUrl};
 
 mod rate;
 pub use rate::{Rate, RateError};

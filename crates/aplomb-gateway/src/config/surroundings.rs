@@ -13,17 +13,24 @@ pub struct Surroundings<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Whether a file can be read; if not, why.
     pub readable: &'a dyn Fn(&Path) -> Result<(), String>,
+    /// The key in a file, without the space around it; if there is none, why.
+    pub key: &'a dyn Fn(&Path) -> Result<String, String>,
 }
 
 impl<'a> Surroundings<'a> {
     /// This process's own environment and files.
     pub fn of_process(catalog: &'a Catalog) -> Self {
-        Self { catalog, env: &variable, readable: &can_be_read }
+        Self { catalog, env: &variable, readable: &can_be_read, key: &key }
     }
 }
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+fn key(path: &Path) -> Result<String, String> {
+    let key = crate::credential::read_key(path).map_err(|err| err.to_string())?;
+    Ok(key.expose().to_owned())
 }
 
 fn can_be_read(path: &Path) -> Result<(), String> {

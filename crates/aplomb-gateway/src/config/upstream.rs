@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
-
-use crate::config::{Base, Limits, ModelLimits, Secret};
+use crate::config::{Base, Key, Limits, ModelLimits};
 
 /// A row of `[[upstream]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,31 +63,6 @@ impl Credential {
     }
 }
 
-/// A key of ours and the header that carries it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// The header.
-    pub header: HeaderName,
-    /// Its whole value, prefix included; marked as sensitive.
-    pub value: HeaderValue,
-    /// The key alone: what must be redacted wherever it appears.
-    pub secret: Secret,
-}
-
-impl Key {
-    /// A key as it travels in a header.
-    ///
-    /// # Errors
-    /// What can't stand in a header, said without repeating the key.
-    pub fn new(header: &str, prefix: &str, key: &str) -> Result<Self, String> {
-        let name = HeaderName::try_from(header).map_err(|_| format!("`{header}` is no header name"))?;
-        let mut value = HeaderValue::try_from(format!("{prefix}{key}"))
-            .map_err(|_| "the key has characters that can't stand in a header".to_owned())?;
-        value.set_sensitive(true);
-        Ok(Self { header: name, value, secret: Secret::new(key) })
-    }
-}
-
 /// How long to wait for an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -111,23 +84,5 @@ impl Default for Timeouts {
             first_event: Duration::from_secs(120),
             idle: Duration::from_secs(120),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_shows_itself_nowhere() {
-        let key = Key::new("authorization", "Bearer ", "sk-live-1234").unwrap();
-        assert_eq!(key.value.as_bytes(), b"Bearer sk-live-1234");
-        assert!(!format!("{:?}", Credential::Ours(key)).contains("1234"));
-    }
-
-    #[test]
-    fn a_key_that_would_split_a_header_is_refused_without_repeating_it() {
-        let told = Key::new("authorization", "Bearer ", "sk-live-1234\r\nx: y").unwrap_err();
-        assert!(!told.contains("1234"), "{told}");
     }
 }

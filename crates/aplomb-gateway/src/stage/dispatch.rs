@@ -1,9 +1,11 @@
 //! Dispatch: send, and as long as it helps send again or elsewhere. The only loop of the story.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
 
 use aplomb_core::lane::Heard;
-use aplomb_core::policy::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy, Sent, Why};
+use aplomb_core::policy::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy, Sent, Whose, Why};
 use aplomb_core::{Failure, Fault, Kind};
 use http::StatusCode;
 use tokio::time::{sleep, timeout_at};
@@ -13,7 +15,7 @@ use crate::config::{Disclose, SharedQuota};
 use crate::forward;
 use crate::hedge::{self, Asked};
 use crate::keepalive::Keepalive;
-use crate::lanes::{Refused, Wish};
+use crate::lanes::{Cell, Refused, Wish};
 use crate::metrics::Refusal;
 use crate::problem::{self, Problem};
 use crate::reply::Reply;
@@ -67,8 +69,8 @@ async fn attempts(
         let next = way.targets.get(way.rank(rank + 1).start);
         let replayable = plan.received.body.kept().is_some();
         let passes = next.is_some() && retry.may_pass(replayable);
-        let (index, mut permit, wish) = match turns.take(worker, plan, rank, &retry, until, passes).await {
-            Ok(Turn { index, permit, wish }) => (index, permit, wish),
+        let turn = match turns.take(worker, plan, rank, &retry, until, passes).await {
+            Ok(turn) => turn,
             Err(NoTurn { refused, .. }) if passes => {
                 trail.queued += refused.waited;
                 retry.pass();
@@ -78,80 +80,134 @@ async fn attempts(
             Err(NoTurn { index, refused }) => {
                 trail.queued += refused.waited;
                 trail.refused = Some(Refusal::NoTurn { full: refused.full });
-                return Err(Box::new(no_turn(
-                    plan,
-                    &way.targets[index],
-                    refused,
-                    progress.last.take(),
-                    &retry,
-                )));
+                let (target, last) = (&way.targets[index], progress.last.take());
+                return Err(Box::new(no_turn(plan, target, refused, last, &retry)));
             }
         };
-        trail.queued += permit.waited();
+        let index = turn.index;
+        trail.queued += turn.permit.waited();
         let target = &way.targets[index];
-        if let Some(throttled) = paid {
-            permit.retried(throttled);
-        }
-        plan.count.tokens = permit.counts_tokens();
-        let asked = Asked { target, permit, line: trail.begin(&target.name) };
         progress.running = true;
-        let (outcome, Asked { mut permit, line, .. }) = ask(worker, plan, index, asked, wish, trail).await;
+        let tried = once(worker, plan, target, turn, paid, trail).await;
         progress.running = false;
-        let failed = match outcome {
-            Outcome::Answer(mut reply) => {
-                trail.end(line, Some(reply.response.status().as_u16()), None);
-                permit.hear(Heard::Answer, None, worker.random());
-                permit.cell().succeeded(paid);
-                reply.permit = Some(permit);
-                return Ok(reply);
-            }
-            Outcome::Failed(failed) => *failed,
+        let tried = match tried {
+            Ok(reply) => return Ok(reply),
+            Err(tried) => *tried,
         };
-        let logged = to_log(plan, target, &failed.failure);
-        if let Some(heard) = heard(&failed) {
-            permit.hear(heard, Some(&logged), worker.random());
-        }
-        trail.end(line, failed.status, Some(logged));
         let told = Failed {
-            failure: &failed.failure,
-            sent: failed.sent,
-            silent: failed.silent,
+            failure: &tried.failed.failure,
+            sent: tried.failed.sent,
+            silent: tried.failed.silent,
             repeatable: plan.hops[index].repeatable,
             replayable,
-            own_credential: target.credential.ours().is_some(),
+            credential: whose(worker, target, turns.has_others(plan, rank, index)),
             next: next.map(|next| NextUpstream { no_larger: no_larger(target, next) }),
             elapsed: trail.began.elapsed(),
             random: worker.random(),
         };
-        let throttled = failed.failure.kind.facts().throttle;
-        let mut decision = retry.failed(&told);
-        if matches!(decision, Decision::Again { .. }) && !permit.cell().spend(throttled) {
-            decision = retry.unpaid(&told);
-        }
+        let decision = decide(worker, plan, &mut retry, &told, &tried, until).await;
         progress.outcome_unknown = retry.outcome_unknown();
+        let kind = tried.failed.failure.kind;
+        if let Decision::Answer(answer) = decision {
+            trail.refused = Some(Refusal::Retry(answer.why));
+            return Err(Box::new(problem(plan, target, tried.failed, Some(answer))));
+        }
+        progress.last = Some(Box::new(problem(plan, target, tried.failed, None)));
         paid = None;
-        // Its place is free for others while it waits.
-        drop(permit);
         match decision {
             Decision::Again { after } => {
+                paid = Some(kind.facts().throttle);
                 // A lane that was refused holds everybody back by itself, and this request keeps its place in it.
-                let held_by_lane = failed.failure.kind == Kind::RateLimit;
-                progress.last = Some(Box::new(problem(plan, target, failed, None)));
-                paid = Some(throttled);
-                if !held_by_lane {
+                if kind != Kind::RateLimit {
                     let _in_sight = plan.keepalive.as_ref().map(Keepalive::wait);
                     sleep(after).await;
                 }
             }
-            Decision::Next => {
-                progress.last = Some(Box::new(problem(plan, target, failed, None)));
-                rank += 1;
-            }
-            Decision::Answer(answer) => {
-                trail.refused = Some(Refusal::Retry(answer.why));
-                return Err(Box::new(problem(plan, target, failed, Some(answer))));
-            }
+            Decision::Renew => turns.stay(index),
+            Decision::Other => turns.set_aside(index),
+            Decision::Next | Decision::Answer(_) => rank += 1,
         }
+    }
+}
+
+/// An attempt that failed; its place in the lane is free for others.
+struct Tried<'a> {
+    target: &'a Target,
+    failed: AttemptFailed,
+    lane: Arc<Cell>,
+    /// With which value of our credential it was sent.
+    used: u64,
+}
+
+/// Sends the request, and tells all who keep count what came of it.
+async fn once<'a>(
+    worker: &Worker,
+    plan: &mut Plan,
+    target: &'a Target,
+    turn: Turn,
+    paid: Option<bool>,
+    trail: &mut Trail,
+) -> Result<Reply, Box<Tried<'a>>> {
+    let Turn { index, mut permit, wish } = turn;
+    if let Some(throttled) = paid {
+        permit.retried(throttled);
+    }
+    plan.count.tokens = permit.counts_tokens();
+    let used = target.own.as_ref().map_or(0, |own| own.number());
+    let asked = Asked { target, permit, line: trail.begin(&target.name) };
+    let (outcome, Asked { mut permit, line, .. }) = ask(worker, plan, index, asked, wish, trail).await;
+    let failed = match outcome {
+        Outcome::Answer(mut reply) => {
+            trail.end(line, Some(reply.response.status().as_u16()), None);
+            permit.hear(Heard::Answer, None, worker.random());
+            permit.cell().succeeded(paid);
+            target.own.iter().for_each(|own| own.succeeded());
+            reply.permit = Some(permit);
+            return Ok(reply);
+        }
+        Outcome::Failed(failed) => *failed,
+    };
+    let logged = to_log(plan, target, &failed.failure);
+    if let Some(heard) = heard(&failed) {
+        permit.hear(heard, Some(&logged), worker.random());
+    }
+    trail.end(line, failed.status, Some(logged));
+    Err(Box::new(Tried { target, failed, lane: Arc::clone(permit.cell()), used }))
+}
+
+/// What comes after a failed attempt: the core's decision, as far as it can be had.
+async fn decide(
+    worker: &Worker,
+    plan: &Plan,
+    retry: &mut Retry,
+    told: &Failed<'_>,
+    tried: &Tried<'_>,
+    until: Instant,
+) -> Decision {
+    let mut decision = retry.failed(told);
+    let own = tried.target.own.as_ref();
+    if let Some(own) = own.filter(|_| decision == Decision::Renew) {
+        let _in_sight = plan.keepalive.as_ref().map(Keepalive::wait);
+        if own.renew(worker, tried.target, tried.used, until.into()).await {
+            return decision;
+        }
+        decision = retry.not_renewed(told);
+    }
+    if let Some(own) = own {
+        own.failed(worker.lanes().now(), tried.used, told.failure);
+    }
+    let throttled = told.failure.kind.facts().throttle;
+    match decision {
+        Decision::Again { .. } if !tried.lane.spend(throttled) => retry.unpaid(told),
+        decision => decision,
+    }
+}
+
+/// Whose credential a target is asked with, and what can be done if it is refused.
+fn whose(worker: &Worker, target: &Target, others: bool) -> Whose {
+    match &target.own {
+        None => Whose::Callers,
+        Some(own) => Whose::Ours { renewable: own.may_renew(worker.lanes().now()), others },
     }
 }
 
@@ -223,12 +279,13 @@ fn to_log(plan: &Plan, target: &Target, failure: &Failure) -> Failure {
 fn problem(plan: &Plan, target: &Target, failed: AttemptFailed, answer: Option<Answer>) -> Problem {
     let route = &plan.way().route;
     let AttemptFailed { mut failure, original, dialect, .. } = failed;
-    let ours = target.credential.ours().is_some();
+    let ours = target.own.is_some();
     let disclosed = failure.kind;
     let loops = failure.status == Some(StatusCode::LOOP_DETECTED.as_u16());
     problem::shorten(&mut failure);
-    if let Some(key) = target.credential.ours() {
-        problem::hide_key(&mut failure, key.secret.expose());
+    let key = target.own.as_ref().and_then(|own| own.present());
+    for secret in key.iter().flat_map(|key| &key.secrets) {
+        problem::hide_key(&mut failure, secret.expose());
     }
     if ours {
         let as_unavailable = route.shared_quota == SharedQuota::Unavailable;

@@ -22,7 +22,7 @@ impl io::Write for Log {
     }
 }
 
-fn listen() {
+pub(super) fn listen() {
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
         tracing_subscriber::fmt()
@@ -31,6 +31,11 @@ fn listen() {
             .with_max_level(tracing::Level::TRACE)
             .init();
     });
+}
+
+/// Everything that was logged so far, by every test of this process.
+pub(super) fn all() -> String {
+    String::from_utf8_lossy(&LOGGED.lock().unwrap()).into_owned()
 }
 
 /// The line of a request, once it is there.

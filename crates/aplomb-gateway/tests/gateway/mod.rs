@@ -18,6 +18,7 @@ mod packed;
 mod resume;
 mod streams;
 
+mod credentials;
 mod logs;
 mod metrics;
 mod running;

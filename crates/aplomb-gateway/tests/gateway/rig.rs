@@ -11,6 +11,12 @@ use super::upstream::Upstream;
 /// The key that is ours in these tests: what stands in `KEY`.
 pub(super) const OUR_KEY: &str = "sk-ours-4f6b2d9c8e7a1350";
 
+/// Another one, in `OTHER_KEY`.
+pub(super) const OTHER_KEY: &str = "sk-other-77c1b0a9d4e3f258";
+
+/// What a token server knows us by, in `CLIENT_SECRET`.
+pub(super) const CLIENT_SECRET: &str = "client-secret-51d0c7b3";
+
 /// What a test wants to be configured; the rest are defaults.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wishes<'a> {
@@ -54,8 +60,14 @@ pub(super) fn config(file: &str) -> Config {
 
 /// Reads a configuration that may have mistakes.
 pub(super) fn read(file: &str) -> Result<Config, Vec<aplomb_gateway::config::Mistake>> {
-    let env = |name: &str| (name == "KEY").then(|| OUR_KEY.to_owned());
-    let around = Surroundings { catalog: aplomb_core::catalog(), env: &env, readable: &|_| Ok(()) };
+    let env = |name: &str| match name {
+        "KEY" => Some(OUR_KEY.to_owned()),
+        "OTHER_KEY" => Some(OTHER_KEY.to_owned()),
+        "CLIENT_SECRET" => Some(CLIENT_SECRET.to_owned()),
+        _ => None,
+    };
+    let catalog = aplomb_core::catalog();
+    let around = Surroundings { env: &env, readable: &|_| Ok(()), ..Surroundings::of_process(catalog) };
     Config::from_toml(file, "test.toml", &around)
 }
 

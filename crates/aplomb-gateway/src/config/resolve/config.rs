@@ -172,7 +172,7 @@ mod tests {
         let groq = &route.upstream;
         assert_eq!(groq.url.to_string(), "https://proxy.internal:8443/groq");
         let key = groq.credential.ours().unwrap();
-        assert_eq!((key.header.as_str(), key.value.as_bytes()), ("authorization", &b"Bearer gsk-hidden"[..]));
+        assert_eq!((key.header.as_str(), key.prefix.as_str()), ("authorization", "Bearer "));
         assert_eq!(groq.hold_bytes, 2 << 20);
         assert_eq!(groq.ca, Some(PathBuf::from("etc/there.pem")));
         let hops: Vec<_> =

@@ -9,6 +9,8 @@ mod server;
 
 mod upstream;
 
+mod credential;
+
 mod route;
 
 mod trust;

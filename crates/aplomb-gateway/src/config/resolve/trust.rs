@@ -50,7 +50,12 @@ mod tests {
              [[route]]\npath = \"/\"\nupstream = \"first\"\n{route}\n"
         );
         let env = |_: &str| Some("key".to_owned());
-        let around = Surroundings { catalog: aplomb_core::catalog(), env: &env, readable: &|_| Ok(()) };
+        let around = Surroundings {
+            catalog: aplomb_core::catalog(),
+            env: &env,
+            readable: &|_| Ok(()),
+            key: &|_| Err(String::new()),
+        };
         Config::from_toml(&text, "f", &around)
     }
 

@@ -48,10 +48,6 @@ pub(super) const ROUTE: &[Later] = &[
     unless("on_store_down", "local", "keeping keys, balances and answers"),
 ];
 
-/// The forms of `credential` of `[[upstream]]`.
-pub(super) const CREDENTIAL: &[Later] =
-    &[later("file", "a credential in a file"), later("oauth", "a credential that is fetched and renewed")];
-
 impl Later {
     /// Whether the value asks for nothing.
     pub(super) fn says_nothing(&self, value: &DeValue<'_>) -> bool {
@@ -109,7 +105,6 @@ requests = "60/min"
 [[upstream]]
 name = "u"
 url = "http://127.0.0.1:1"
-credential = { oauth = { url = "x" } }
 [[route]]
 path = "/"
 upstream = "u"
@@ -126,14 +121,13 @@ on_store_down = "open"
         etc/aplomb.toml:1:1: store: `store` (keeping keys, balances and answers) is not available in this version; leave it out
         etc/aplomb.toml:3:1: shared: `shared` (counting together with other gateways) is not available in this version; leave it out
         etc/aplomb.toml:5:2: tier: `tier` (limits by tier) is not available in this version; leave it out
-        etc/aplomb.toml:10:24: [[upstream]] credential.oauth: `oauth` (a credential that is fetched and renewed) is not available in this version; leave it out
-        etc/aplomb.toml:14:8: [[route]] keys: `keys` (keys of its own for callers) is not available in this version; leave it out or write `"none"`
-        etc/aplomb.toml:15:8: [[route]] tier: `tier` (limits by tier) is not available in this version; leave it out
-        etc/aplomb.toml:16:12: [[route]] validate: `validate` (checking requests against a schema) is not available in this version; leave it out
-        etc/aplomb.toml:17:15: [[route]] idempotency: `idempotency` (keeping answers by idempotency key) is not available in this version; leave it out or write `"off"`
-        etc/aplomb.toml:18:10: [[route]] dedupe: `dedupe` (recognising equal requests) is not available in this version; leave it out or write `"0s"`
-        etc/aplomb.toml:19:9: [[route]] price: `price` (prepaid balances) is not available in this version; leave it out or write zeros
-        etc/aplomb.toml:20:17: [[route]] on_store_down: `on_store_down` (keeping keys, balances and answers) is not available in this version; leave it out or write `"local"`
+        etc/aplomb.toml:13:8: [[route]] keys: `keys` (keys of its own for callers) is not available in this version; leave it out or write `"none"`
+        etc/aplomb.toml:14:8: [[route]] tier: `tier` (limits by tier) is not available in this version; leave it out
+        etc/aplomb.toml:15:12: [[route]] validate: `validate` (checking requests against a schema) is not available in this version; leave it out
+        etc/aplomb.toml:16:15: [[route]] idempotency: `idempotency` (keeping answers by idempotency key) is not available in this version; leave it out or write `"off"`
+        etc/aplomb.toml:17:10: [[route]] dedupe: `dedupe` (recognising equal requests) is not available in this version; leave it out or write `"0s"`
+        etc/aplomb.toml:18:9: [[route]] price: `price` (prepaid balances) is not available in this version; leave it out or write zeros
+        etc/aplomb.toml:19:17: [[route]] on_store_down: `on_store_down` (keeping keys, balances and answers) is not available in this version; leave it out or write `"local"`
         "#);
     }
 }

@@ -17,8 +17,11 @@ mod later;
 mod server;
 pub(super) use server::WrittenServer;
 
+mod credential;
+pub(super) use credential::{WrittenCredential, WrittenOAuth, WrittenSecret, WrittenSource};
+
 mod upstream;
-pub(super) use upstream::{WrittenCredential, WrittenUpstream};
+pub(super) use upstream::WrittenUpstream;
 
 mod route;
 pub(super) use route::{WrittenEqual, WrittenFallback, WrittenRoute};

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use toml::de::DeValue;
 
+use crate::config::written::credential::read_credentials;
 use crate::config::written::value::{bytes, line, name, patience, text, whole};
-use crate::config::written::{At, Section, Spot, later};
+use crate::config::written::{At, Section, Spot, WrittenCredential};
 use crate::config::{Allowance, AllowanceError, Base, Limits, ModelLimits, Timeouts};
 
 /// What is said about an upstream; [`Upstream`](crate::config::Upstream) has the page of every key.
@@ -25,24 +26,6 @@ pub(crate) struct WrittenUpstream {
     pub(crate) hold_bytes: Option<At<u64>>,
     pub(crate) ca: Option<At<PathBuf>>,
     pub(crate) context: Option<u64>,
-}
-
-/// What is said about an upstream's credential.
-#[derive(Clone, Debug)]
-pub(crate) enum WrittenCredential {
-    /// `"caller"`.
-    Caller,
-    /// `"none"`.
-    Nothing,
-    /// `{ env = "NAME" }`.
-    Env {
-        /// The variable's name.
-        variable: At<String>,
-        /// The header, if another one than the dialect's.
-        header: Option<At<String>>,
-        /// What stands before the key, if something else than in the dialect.
-        prefix: Option<String>,
-    },
 }
 
 impl WrittenUpstream {
@@ -67,47 +50,6 @@ impl WrittenUpstream {
         row.finish();
         written
     }
-}
-
-/// One credential, or a list of credentials of ours.
-fn read_credentials(row: &mut Section<'_>) -> Vec<At<WrittenCredential>> {
-    let Some(found) = row.raw("credential") else { return Vec::new() };
-    if !found.value.is_array() {
-        return read_credential(row, found).into_iter().collect();
-    }
-    let list = row.list("credential", "[{ env = \"A\" }, { env = \"B\" }]");
-    let all: Vec<_> = list.into_iter().filter_map(|one| read_credential(row, one)).collect();
-    for one in &all {
-        if !matches!(one.value, WrittenCredential::Env { .. }) {
-            row.note(&one.spot, "only credentials of ours can stand in a list: `{ env = \"NAME\" }`");
-        }
-    }
-    all
-}
-
-fn read_credential<'p>(row: &Section<'p>, found: At<&'p DeValue<'p>>) -> Option<At<WrittenCredential>> {
-    let spot = found.spot.clone();
-    match found.value.as_str() {
-        Some("caller") => return Some(At { value: WrittenCredential::Caller, spot }),
-        Some("none") => return Some(At { value: WrittenCredential::Nothing, spot }),
-        _ => {}
-    }
-    let wrong = "a credential doesn't stand in the file itself; write `{ env = \"NAME\" }`, `\"caller\"` or `\"none\"`";
-    let mut table = row.open(found, wrong)?;
-    let comes_later = later::CREDENTIAL.iter().any(|later| table.has(later.key));
-    table.refuse(later::CREDENTIAL);
-    let variable = if comes_later {
-        table.take("env", line)
-    } else {
-        table.required("env", "the environment variable that holds the key", line)
-    };
-    let header = table.take("header", line);
-    let prefix = table.take("prefix", |value| {
-        value.as_str().map(str::to_owned).ok_or_else(|| "expected text in quotes".to_owned())
-    });
-    table.finish();
-    let value = WrittenCredential::Env { variable: variable?, header, prefix: prefix.map(|at| at.value) };
-    Some(At { value, spot })
 }
 
 fn read_limits(mut table: Section<'_>) -> Limits {
