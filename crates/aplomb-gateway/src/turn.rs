@@ -112,6 +112,7 @@ impl Turns {
             cost: Cost { input: self.input, output: 0 },
             deadline: worker.lanes().now() + left,
             size: queue.size,
+            passes,
             sends: retry.here(),
             last: retry.here() + 1 >= attempts,
         };

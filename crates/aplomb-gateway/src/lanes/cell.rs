@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aplomb_core::lane::State;
 use aplomb_core::lane::{
     Asked, Call, Cost, Entry, Heard, Lane, LaneState, Pacer, Pass, Polled, Priority, Quota, Settings,
 };
@@ -74,6 +75,8 @@ pub(crate) struct Wish {
     pub(crate) deadline: Duration,
     /// How many may wait.
     pub(crate) size: usize,
+    /// There is somebody else to ask: nobody knows how long a broken lane stays broken, so that it is not waited for.
+    pub(crate) passes: bool,
     /// How often it was sent to this upstream.
     pub(crate) sends: u32,
     /// It can't be sent once more.
@@ -181,7 +184,7 @@ impl Cell {
                     cause,
                 })
             }
-            Asked::Wait(entry) if full => {
+            Asked::Wait(entry) if full || (wish.passes && inner.lane.trouble().breaker != State::Closed) => {
                 inner.lane.remove(&entry);
                 let wait = inner.lane.expected(now, wish.caller, wish.priority);
                 Step::Refused(Refused { full, waited: Duration::ZERO, wait, cause: inner.cause.clone() })
