@@ -10,8 +10,12 @@ import pytest
 from plain import Plain, absent
 from running import ADMIN_TOKEN, Gateway, route, upstream
 
-# Ours: one that looks like a key, and one that looks like nothing.
-OURS = {"keyed": "sk-ours-Zq81Lw0mVt55Xr2c", "worded": "blue.heron.over.the.lake"}
+# Ours: one that looks like a key, one that looks like nothing, and one that stands in a file.
+OURS = {
+    "keyed": "sk-ours-Zq81Lw0mVt55Xr2c",
+    "worded": "blue.heron.over.the.lake",
+    "filed": "red.fox.under.the.bridge",
+}
 
 # The callers': a secret for every way in which some API takes one.
 HEADERS = {
@@ -59,15 +63,19 @@ def careless():
 @pytest.fixture(scope="module")
 def talkative(careless, tmp_path_factory):
     """A gateway that logs all it can, with routes on our credentials and on the callers' own."""
+    folder = tmp_path_factory.mktemp("talkative")
+    file = folder / "filed.key"
+    file.write_text(OURS["filed"] + "\n")
     config = '[log]\nlevel = "trace"\nformat = "json"\n'
     for name in OURS:
-        config += upstream(name, careless.url, "openai", f'credential = {{ env = "OURS_{name.upper()}" }}')
+        source = f'file = "{file}"' if name == "filed" else f'env = "OURS_{name.upper()}"'
+        config += upstream(name, careless.url, "openai", f"credential = {{ {source} }}")
         for disclose in ("full", "safe", "none"):
             config += route(f"/{name}/{disclose}", name, more=f'disclose = "{disclose}"\ntrail = "body"')
     config += upstream("theirs", careless.url, "openai") + route("/theirs", "theirs")
     config += upstream("absent", absent(), "openai") + route("/absent", "absent")
-    env = {f"OURS_{name.upper()}": key for name, key in OURS.items()}
-    running = Gateway(tmp_path_factory.mktemp("talkative"), config, env)
+    env = {f"OURS_{name.upper()}": key for name, key in OURS.items() if name != "filed"}
+    running = Gateway(folder, config, env)
     yield running
     running.stop()
 
@@ -96,6 +104,7 @@ def test_no_secret_stands_in_the_log_or_on_the_admin_port(talkative):
         ask(f"{talkative.url}/theirs/v1/chat/completions", **{"fail-with": how})
         ask(f"{talkative.url}/keyed/full/v1/chat/completions", **{"fail-with": how})
         ask(f"{talkative.url}/worded/full/v1/chat/completions", **{"fail-with": how})
+        ask(f"{talkative.url}/filed/full/v1/chat/completions", **{"fail-with": how})
     for path in ("/absent/v1/x", "/nowhere", "/theirs/v1/ok", "/theirs/v1/die"):
         ask(f"{talkative.url}{path}", prompt=PROMPT)
     admin = [httpx.get(f"{talkative.admin}{path}", params=QUERY) for path in ("/healthz", "/readyz", "/nowhere")]
