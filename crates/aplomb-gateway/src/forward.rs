@@ -40,7 +40,7 @@ pub(crate) fn request(
         received.proxies.write(&mut headers, &received.from);
     }
     let place = target.dialect.and_then(|dialect| dialect.model.as_ref());
-    let renamed = match (asked.as_ref().or(received.body.kept()), &target.model, place) {
+    let renamed = match (asked.as_ref().or_else(|| received.body.kept()), &target.model, place) {
         (Some(body), Some(model), Some(place)) => {
             Some(model::rename(place, &target.upstream.url.join(&received.rest), body, model))
         }

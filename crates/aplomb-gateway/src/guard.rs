@@ -40,6 +40,7 @@ impl StreamEnd {
 }
 
 /// A stream that was taken in.
+#[expect(clippy::large_enum_variant, reason = "it is looked at once and taken apart")]
 pub(crate) enum Opened {
     /// It is on its way.
     Healthy {

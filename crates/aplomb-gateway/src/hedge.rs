@@ -45,10 +45,10 @@ pub(crate) async fn race<'a>(
     let begun = first.permit.watch();
     let (target, late) = (first.target, cell.hedge_after());
     let mut one = pin!(send(worker, plan, first));
-    if let Some(late) = late {
-        if let Ok(outcome) = timeout(late, one.as_mut()).await {
-            return outcome;
-        }
+    if let Some(late) = late
+        && let Ok(outcome) = timeout(late, one.as_mut()).await
+    {
+        return outcome;
     }
     let Some(permit) = second(worker, &cell, wish, late.is_some(), &begun).await else { return one.await };
     let line = trail.begin(&target.name);

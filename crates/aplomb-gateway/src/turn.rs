@@ -42,6 +42,17 @@ pub(crate) struct Turn {
     pub(crate) wish: Wish,
 }
 
+/// Whom to wait for, and how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The rank of those who may be asked.
+    pub(crate) rank: usize,
+    /// When it is too late.
+    pub(crate) until: Instant,
+    /// There is somebody else to ask instead of waiting for long.
+    pub(crate) passes: bool,
+}
+
 /// Why it wasn't the request's turn in time.
 pub(crate) struct NoTurn {
     /// Which target had no room.
@@ -84,19 +95,16 @@ impl Turns {
 
     /// Waits until one of the targets of a rank may be asked.
     ///
-    /// `until` is when it is too late; `passes` says that there is somebody else to ask instead of waiting for long.
-    ///
     /// # Errors
     /// None may be asked in time.
     pub(crate) async fn take(
         &mut self,
         worker: &Worker,
         plan: &Plan,
-        rank: usize,
         retry: &Retry,
-        until: Instant,
-        passes: bool,
+        bounds: Bounds,
     ) -> Result<Turn, NoTurn> {
+        let Bounds { rank, until, passes } = bounds;
         let queue = &plan.way().route.queue;
         let most = if passes { queue.max_wait.min(queue.prefer_fallback_after) } else { queue.max_wait };
         let until = until.min(Instant::now() + most);

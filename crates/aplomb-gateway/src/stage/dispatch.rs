@@ -22,7 +22,7 @@ use crate::reply::Reply;
 use crate::setup::{Target, Way};
 use crate::stage::plan::Plan;
 use crate::trail::Trail;
-use crate::turn::{self, NoTurn, Turn, Turns};
+use crate::turn::{self, Bounds, NoTurn, Turn, Turns};
 use crate::worker::Worker;
 
 /// How far a request came, for when its caller's patience ends in the middle.
@@ -69,7 +69,7 @@ async fn attempts(
         let next = way.targets.get(way.rank(rank + 1).start);
         let replayable = plan.received.body.kept().is_some();
         let passes = next.is_some() && retry.may_pass(replayable);
-        let turn = match turns.take(worker, plan, rank, &retry, until, passes).await {
+        let turn = match turns.take(worker, plan, &retry, Bounds { rank, until, passes }).await {
             Ok(turn) => turn,
             Err(NoTurn { refused, .. }) if passes => {
                 trail.queued += refused.waited;
