@@ -110,6 +110,9 @@ struct Window {
     /// Whether the window was what callers waited for since it grew.
     full: bool,
     next: Duration,
+    /// Calls sent lately: about those of the last second.
+    lately: f64,
+    sent: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -134,7 +137,8 @@ struct Pace {
 impl Probe {
     /// Nothing is known.
     pub fn new(now: Duration) -> Self {
-        let window = Window { size: INITIAL_WINDOW, grown: now, full: false, next: now };
+        let window =
+            Window { size: INITIAL_WINDOW, grown: now, full: false, next: now, lately: 0.0, sent: now };
         let mark = Mark { sent: 0, at: now };
         Self {
             phase: Phase::Open(window),
@@ -189,7 +193,7 @@ impl Probe {
     pub fn sent(&mut self, now: Duration) -> u64 {
         self.sent += 1;
         match &mut self.phase {
-            Phase::Open(window) => window.next = now + window.spacing(),
+            Phase::Open(window) => window.take(now),
             Phase::Paced(pace) => pace.take(now),
         }
         self.sent
@@ -270,12 +274,13 @@ impl Probe {
         let time = sent.saturating_sub(self.empty.at).as_secs_f64();
         let pause = hint.unwrap_or_default();
         match &mut self.phase {
-            Phase::Open(_) => {
+            Phase::Open(window) => {
                 // The first calls used up a burst, too: what they took refills in the pause, or in a second.
                 let found = through / (time + pause.as_secs_f64().max(1.0));
                 // A hint promises one more call at its end.
                 let promised = if pause.is_zero() { 1.0 } else { 1.0 / pause.as_secs_f64() };
-                let ceiling = found.max(promised);
+                // What was just let through at once says more than a mean over hours in which nobody called.
+                let ceiling = found.max(promised).max(window.lately(now) * 0.7);
                 self.phase = Phase::Paced(Pace::new(ceiling, pause, now));
             }
             Phase::Paced(pace) => {
@@ -311,6 +316,15 @@ impl Window {
         }
         // What is under way was proven to be fine; only what is beyond it is spread.
         if in_flight >= self.size / 2.0 { Ready::at(self.next, now) } else { Ready::Now }
+    }
+
+    fn take(&mut self, now: Duration) {
+        self.next = now + self.spacing();
+        (self.lately, self.sent) = (self.lately(now) + 1.0, now);
+    }
+
+    fn lately(&self, now: Duration) -> f64 {
+        self.lately * (-now.saturating_sub(self.sent).as_secs_f64()).exp()
     }
 
     fn spacing(&self) -> Duration {

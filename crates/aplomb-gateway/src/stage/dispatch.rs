@@ -108,6 +108,12 @@ async fn attempts(
         let decision = decide(worker, plan, &mut retry, &told, &tried, until).await;
         progress.outcome_unknown = retry.outcome_unknown();
         let kind = tried.failed.failure.kind;
+        // A lane that was asked for patience holds everybody back by itself, and this request keeps its place in it.
+        let held_by_lane = match kind {
+            Kind::RateLimit => true,
+            Kind::Overloaded => tried.failed.failure.wait.is_some(),
+            _ => false,
+        };
         if let Decision::Answer(answer) = decision {
             trail.refused = Some(Refusal::Retry(answer.why));
             return Err(Box::new(problem(plan, target, tried.failed, Some(answer))));
@@ -117,8 +123,7 @@ async fn attempts(
         match decision {
             Decision::Again { after } => {
                 paid = Some(kind.facts().throttle);
-                // A lane that was refused holds everybody back by itself, and this request keeps its place in it.
-                if kind != Kind::RateLimit {
+                if !held_by_lane {
                     let _in_sight = plan.keepalive.as_ref().map(Keepalive::wait);
                     sleep(after).await;
                 }

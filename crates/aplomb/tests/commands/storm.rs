@@ -24,8 +24,8 @@ const BREAKS: [&str; 20] = [
     "502:1%",
     "400:1%",
     "404:1%",
-    "rate_limit;wait=10ms:0.5%",
-    "overloaded;wait=10ms:0.5%",
+    "rate_limit;wait=10ms:0.05%",
+    "overloaded;wait=10ms:0.05%",
     "quota_exhausted:1%",
     "html:1%",
     "text:1%",
@@ -62,7 +62,7 @@ impl Gateway {
             "[server]\nlisten = \"{address}\"\nadmin = \"{admin}\"\nworkers = 2\n[log]\nlevel = \"error\"\n\
              [[upstream]]\nname = \"mock\"\nurl = \"{}\"\ndialect = \"openai\"\n\
              timeouts = {{ headers = \"500ms\", first_event = \"500ms\", idle = \"500ms\" }}\n\
-             [[route]]\npath = \"/\"\nupstream = \"mock\"\nretry = {{ deadline = \"5s\" }}\nqueue = {{ max_wait = \"1s\" }}\n",
+             [[route]]\npath = \"/\"\nupstream = \"mock\"\nretry = {{ deadline = \"20s\" }}\nqueue = {{ max_wait = \"20s\" }}\n",
             mock.url()
         );
         fs::write(folder.join("storm.toml"), file).unwrap();
