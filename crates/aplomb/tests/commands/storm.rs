@@ -24,8 +24,8 @@ const BREAKS: [&str; 20] = [
     "502:1%",
     "400:1%",
     "404:1%",
-    "rate_limit;wait=10ms:0.05%",
-    "overloaded;wait=10ms:0.05%",
+    "rate_limit;wait=10ms:0.5%",
+    "overloaded;wait=10ms:0.5%",
     "quota_exhausted:1%",
     "html:1%",
     "text:1%",
@@ -158,8 +158,10 @@ fn caller(address: SocketAddr, name: usize, turns: usize) -> Result<usize, Strin
     let mut successes = 0;
     for turn in 0..turns {
         let (id, streamed) = (format!("c{name}-{turn}"), turn % 2 == 0);
-        let body =
-            format!(r#"{{"model":"m","stream":{streamed},"messages":[{{"role":"user","content":"{id}"}}]}}"#);
+        // A model of its own, and so a lane: what one caller meets by chance stops no other one.
+        let body = format!(
+            r#"{{"model":"m{name}","stream":{streamed},"messages":[{{"role":"user","content":"{id}"}}]}}"#
+        );
         let odd = (turn % 20 == 10).then(|| STREAM_BREAKS[(name + turn / 20) % STREAM_BREAKS.len()]);
         let odd = odd.map(|act| format!("mock-scenario: {act}\r\n")).unwrap_or_default();
         let mut request = String::new();
