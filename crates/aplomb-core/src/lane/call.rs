@@ -41,7 +41,7 @@ pub struct Call {
 pub enum Asked {
     /// It starts now.
     Go(Pass),
-    /// It waits for its turn: the driver will hear of it by [`Lane::poll`].
+    /// It waits for its turn: the driver will hear of it by [`Lane::poll`](super::Lane::poll).
     Wait(Entry),
     /// It can't start in time.
     Refuse(Refusal),
@@ -72,7 +72,7 @@ pub enum Polled {
     Idle,
 }
 
-/// A call under way. It must be given back by [`Lane::end`].
+/// A call under way. It must be given back by [`Lane::end`](super::Lane::end).
 #[derive(Clone, Debug)]
 pub struct Pass {
     /// Its place in the order of arrival.

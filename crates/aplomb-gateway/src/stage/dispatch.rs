@@ -108,12 +108,7 @@ async fn attempts(
         let decision = decide(worker, plan, &mut retry, &told, &tried, until).await;
         progress.outcome_unknown = retry.outcome_unknown();
         let kind = tried.failed.failure.kind;
-        // A lane that was asked for patience holds everybody back by itself, and this request keeps its place in it.
-        let held_by_lane = match kind {
-            Kind::RateLimit => true,
-            Kind::Overloaded => tried.failed.failure.wait.is_some(),
-            _ => false,
-        };
+        let held_by_lane = is_held_by_lane(&tried.failed.failure);
         if let Decision::Answer(answer) = decision {
             trail.refused = Some(Refusal::Retry(answer.why));
             return Err(Box::new(problem(plan, target, tried.failed, Some(answer))));
@@ -232,6 +227,15 @@ async fn ask<'a>(
     // In a box: the future of a request is moved several times, and this is its better part.
     let outcome = Box::pin(attempt::run(worker, plan, asked.target, body, &mut asked.permit)).await;
     (outcome, asked)
+}
+
+/// Whether the lane that was refused holds everybody back by itself: the request keeps its place in it meanwhile.
+fn is_held_by_lane(failure: &Failure) -> bool {
+    match failure.kind {
+        Kind::RateLimit => true,
+        Kind::Overloaded => failure.wait.is_some(),
+        _ => false,
+    }
 }
 
 /// What a failed attempt says about its lane; nothing if it was the caller's or ours to fail.
