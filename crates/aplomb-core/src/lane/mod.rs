@@ -16,6 +16,10 @@ pub use pacer::{LimitState, Pacer, Quota, Ready, Taken};
 
 mod told;
 
+mod window;
+
+mod pace;
+
 mod probe;
 pub use probe::Probe;
 

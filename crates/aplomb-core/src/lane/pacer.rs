@@ -126,13 +126,26 @@ impl Pacer {
     pub fn take(&mut self, cost: Cost, now: Duration) -> Taken {
         self.in_flight += 1;
         self.spent.add(cost);
-        self.change(cost, now, Bucket::take);
+        for (unit, bucket) in &mut self.given {
+            bucket.take(cost.of(*unit), now);
+        }
+        for told in &mut self.told {
+            let amount = cost.of(told.unit);
+            told.bucket(now).take(amount, now);
+        }
         Taken { cost, spent: self.spent, at: now }
     }
 
     /// A call was refused or never sent: it took nothing.
     pub fn refund(&mut self, taken: &Taken, now: Duration) {
-        self.change(taken.cost, now, Bucket::give);
+        for (unit, bucket) in &mut self.given {
+            bucket.give(taken.cost.of(*unit), now);
+        }
+        // Whatever was told by this call's own answer, or by a later one, never counted it.
+        for told in self.told.iter_mut().filter(|told| !told.heard_since(taken.at)) {
+            let amount = taken.cost.of(told.unit);
+            told.bucket(now).give(amount, now);
+        }
         self.end();
     }
 
@@ -197,16 +210,6 @@ impl Pacer {
 
     fn end(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
-    }
-
-    fn change(&mut self, cost: Cost, now: Duration, change: fn(&mut Bucket, f64, Duration)) {
-        for (unit, bucket) in &mut self.given {
-            change(bucket, cost.of(*unit), now);
-        }
-        for told in &mut self.told {
-            let amount = cost.of(told.unit);
-            change(told.bucket(now), amount, now);
-        }
     }
 
     fn buckets(&mut self, unit: Unit) -> impl Iterator<Item = &mut Bucket> {

@@ -20,27 +20,12 @@
 
 use std::time::Duration;
 
-use super::bucket::Bucket;
+use super::pace::Pace;
 use super::pacer::Ready;
-
-/// Calls under way that a new lane begins with, as many as TCP's initial window has segments (RFC 6928).
-const INITIAL_WINDOW: f64 = 10.0;
-
-/// Calls beyond what has been proven are spread over so much time, so that the first refusal can stop the rest.
-const SPREAD: Duration = Duration::from_millis(100);
-
-/// The window doubles after so long even if no answer came: some models think for minutes before they say anything.
-const PATIENCE: Duration = Duration::from_secs(1);
+use super::window::Window;
 
 /// At most one decrease in this time: refusals that come together have one cause.
 const ONE_DECREASE: Duration = Duration::from_secs(1);
-
-/// How far below the ceiling the curve begins, and how far above it a probe goes by the time of two plateaus.
-const DEPTH: f64 = 0.1;
-
-/// Seconds from a decrease to the plateau; doubled by each confirmation.
-const FIRST_PLATEAU: f64 = 3.0;
-const LONGEST_PLATEAU: f64 = 48.0;
 
 /// The first pause after a refusal without a hint; doubled by each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -48,9 +33,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// Nobody waits longer before it is asked again whether a call may start: the pace may have grown.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
-
-/// No upstream is asked less often than once in a quarter of an hour.
-const LOWEST: f64 = 1.0 / 900.0;
 
 /// What is known about the rate of one lane.
 #[derive(Clone, Debug)]
@@ -103,38 +85,10 @@ enum Phase {
     Paced(Pace),
 }
 
-#[derive(Clone, Debug)]
-struct Window {
-    size: f64,
-    grown: Duration,
-    /// Whether the window was what callers waited for since it grew.
-    full: bool,
-    next: Duration,
-}
-
-#[derive(Clone, Debug)]
-struct Pace {
-    ceiling: f64,
-    /// Found once: the next refusal may be far away.
-    searching: bool,
-    /// Seconds since the last decrease in which calls waited and could be sent.
-    age: f64,
-    plateau: f64,
-    bucket: Bucket,
-    /// How much the upstream is thought to let through at once after a rest.
-    burst: f64,
-    /// How many refusals in a row came soon after a pause.
-    early: u32,
-    next: Duration,
-    /// Calls sent lately: about those of the last second.
-    lately: f64,
-    sent: Duration,
-}
-
 impl Probe {
     /// Nothing is known.
     pub fn new(now: Duration) -> Self {
-        let window = Window { size: INITIAL_WINDOW, grown: now, full: false, next: now };
+        let window = Window::new(now);
         let mark = Mark { sent: 0, at: now };
         Self {
             phase: Phase::Open(window),
@@ -218,22 +172,38 @@ impl Probe {
         }
         self.streak += 1;
         self.alone = self.streak >= 2;
-        if hint.is_none() {
-            let longest = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(self.streak - 1)).min(LONGEST_PAUSE);
+        // A hint of some milliseconds is when the next call has its turn, and nobody says whose: it holds as a floor.
+        let longest = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(self.streak - 1)).min(LONGEST_PAUSE);
+        if hint.is_none_or(|hint| hint < longest) {
             self.until = now + longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
         }
         self.cut = self.sent;
         let again = self.cut_at.is_some_and(|last| now < last + ONE_DECREASE);
         if !again {
-            self.decrease(call, sent, now, hint);
+            self.decrease(call, sent, now, hint.filter(|hint| *hint >= FIRST_PAUSE));
             self.cut_at = Some(now);
         }
         self.resumed = now.max(self.until).max(now + hint.unwrap_or_default());
     }
 
+    /// An outage is over: what waited meanwhile must not be the next one.
+    pub fn recovered(&mut self, now: Duration) {
+        if let Phase::Open(window) = &mut self.phase {
+            window.restart(now);
+        }
+    }
+
     /// Whether one call at a time is tried, because the last ones were refused.
     pub fn is_alone(&self) -> bool {
         self.alone
+    }
+
+    /// Whether it goes beyond what was let through before, so that the next call may well be refused.
+    pub fn is_beyond(&self) -> bool {
+        match &self.phase {
+            Phase::Open(_) => false,
+            Phase::Paced(pace) => pace.searching || pace.age > pace.plateau,
+        }
     }
 
     /// Calls a second at which it paces now; absent as long as nothing was refused.
@@ -273,13 +243,17 @@ impl Probe {
             }
             Phase::Paced(pace) => {
                 let pressed = self.clock.pressed >= 0.5 * time && time >= 0.5;
-                let early = now.saturating_sub(self.resumed) < 2 * ONE_DECREASE;
-                pace.saved(early);
+                let flowed = sent.saturating_sub(self.resumed).as_secs_f64();
                 let share = if pressed { self.clock.paused / time } else { 1.0 };
-                let measured = through / time.max(1e-3);
                 // Where as many were refused as let through, nothing flowed over unused.
                 let flooded = self.refused >= 5 && 2 * self.refused >= call.saturating_sub(self.empty.sent);
-                let found = if flooded { measured } else { pace.found(measured, share) };
+                let found = if flooded {
+                    through / time.max(1e-3)
+                } else if pace.saved_less(through, flowed) {
+                    pace.ceiling
+                } else {
+                    pace.found(through / time.max(1e-3), through, flowed, share)
+                };
                 pace.settle(found, pause, now);
             }
         }
@@ -289,131 +263,96 @@ impl Probe {
     }
 }
 
-impl Window {
-    fn ready(&mut self, now: Duration, in_flight: u32) -> Ready {
-        let in_flight = f64::from(in_flight);
-        if in_flight >= self.size {
-            self.full = true;
-            let grows = self.grown + PATIENCE;
-            if now < grows {
-                return Ready::At(grows);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    /// A probe that let so many calls through, one each 10 ms, and had the next one refused.
+    fn refused(after: u64, hint: Option<Duration>) -> (Probe, Duration) {
+        let mut probe = Probe::new(MS(0));
+        let mut now = MS(0);
+        for _ in 0..after {
+            now += MS(10);
+            let call = probe.sent(now);
+            probe.accepted(call, now);
+        }
+        now += MS(10);
+        let call = probe.sent(now);
+        probe.pass(now, true, false);
+        probe.refused(call, now, now, hint, 0.5);
+        (probe, now)
+    }
+
+    #[test]
+    fn what_was_let_through_until_a_refusal_is_the_first_ceiling() {
+        let (probe, _) = refused(100, None);
+        // 100 in a second that began with a burst: half of them refill in a second.
+        let ceiling = probe.ceiling().unwrap();
+        assert!((49.0..51.0).contains(&ceiling), "{ceiling}");
+        assert_eq!((probe.window(), probe.is_beyond()), (None, true));
+    }
+
+    #[test]
+    fn a_call_may_start_when_a_hint_says_so_however_little_is_known() {
+        let (mut probe, now) = refused(0, Some(Duration::from_secs(30)));
+        let then = now + Duration::from_secs(30);
+        probe.pass(then, true, false);
+        assert_eq!(probe.ready(then, 0), Ready::Now);
+    }
+
+    #[test]
+    fn without_a_hint_pauses_double_and_one_call_at_a_time_tries() {
+        let (mut probe, mut now) = refused(100, None);
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            let Ready::At(until) = probe.ready(now, 0) else { panic!("it pauses") };
+            pauses.push((until - now).as_millis());
+            now = until;
+            let call = probe.sent(now);
+            probe.refused(call, now, now, None, 0.5);
+            assert!(probe.is_alone());
+            assert_eq!(probe.ready(now + MS(60_000), 1), Ready::Full);
+        }
+        assert_eq!(pauses[..4], [75, 150, 300, 600]);
+        let call = probe.sent(now + MS(60_000));
+        probe.accepted(call, now + MS(60_000));
+        assert!(!probe.is_alone());
+    }
+
+    #[test]
+    fn nobody_sleeps_while_the_pace_grows() {
+        let (mut probe, now) = refused(1, Some(MS(1_000)));
+        let mut now = now + MS(1_000);
+        probe.sent(now);
+        let (mut started, begun) = (0, now);
+        while now < begun + Duration::from_secs(10) {
+            match probe.ready(now, 0) {
+                Ready::Now => {
+                    let call = probe.sent(now);
+                    probe.accepted(call, now);
+                    started += 1;
+                }
+                Ready::At(when) => {
+                    assert!(when <= now + LOOK_AGAIN);
+                    now = when;
+                    probe.pass(now, true, false);
+                }
+                Ready::Full => panic!("nothing is under way"),
             }
-            (self.size, self.grown) = (self.size * 2.0, now);
         }
-        // What is under way was proven to be fine; only what is beyond it is spread.
-        if in_flight >= self.size / 2.0 { Ready::at(self.next, now) } else { Ready::Now }
+        assert!(started > 100, "{started}");
     }
 
-    fn spacing(&self) -> Duration {
-        SPREAD.div_f64(self.size.max(1.0))
-    }
-
-    /// One more for each call that was let through while the window was full: it doubles per round trip.
-    fn grow(&mut self, now: Duration) {
-        if self.full {
-            self.size = (self.size + 1.0).min(1e6);
-            self.grown = now;
+    #[test]
+    fn refusals_of_one_second_are_one_decrease() {
+        let (mut probe, now) = refused(100, None);
+        let before = probe.ceiling();
+        for later in 0..9 {
+            let call = probe.sent(now + MS(100 * later));
+            probe.refused(call, now + MS(100 * later), now + MS(100 * later), None, 0.5);
         }
-    }
-}
-
-impl Pace {
-    fn new(ceiling: f64, pause: Duration, now: Duration) -> Self {
-        let ceiling = ceiling.max(LOWEST);
-        let mut bucket = Bucket::full(1.0, ceiling, now);
-        bucket.set_level(0.0, now);
-        let mut pace = Self {
-            ceiling,
-            searching: true,
-            age: 0.0,
-            plateau: FIRST_PLATEAU,
-            bucket,
-            burst: f64::INFINITY,
-            early: 0,
-            next: now,
-            lately: 0.0,
-            sent: now,
-        };
-        pace.hold(pause, now);
-        pace
-    }
-
-    /// Who is refused again and again soon after a pause makes up for it too fast: less was saved up than was thought.
-    fn saved(&mut self, early: bool) {
-        self.early = if early { self.early + 1 } else { 0 };
-        match self.early {
-            0 => self.burst *= 2.0,
-            1 => {}
-            _ => self.burst = (self.burst.min(self.bucket.capacity()) / 2.0).max(1.0),
-        }
-    }
-
-    /// The ceiling that a refusal tells of.
-    ///
-    /// `through` calls a second were let through since nothing was left before. The upstream gives at least as much;
-    /// more, if what came in a pause flowed over, or came while fewer calls were sent than it gives.
-    /// It gives less than the rate at which it refused.
-    fn found(&self, through: f64, paused: f64) -> f64 {
-        let at_least = if self.searching { 0.7 } else { 0.9 };
-        if self.searching || paused > 0.15 { through.max(self.rate() * at_least) } else { through }
-    }
-
-    /// Another ceiling was found.
-    fn settle(&mut self, found: f64, pause: Duration, now: Duration) {
-        let found = found.max(LOWEST);
-        let same = (found / self.ceiling - 1.0).abs() <= 0.1;
-        if self.searching {
-            self.searching = found > 1.25 * self.ceiling;
-        } else {
-            self.plateau = if same { (self.plateau * 2.0).min(LONGEST_PLATEAU) } else { FIRST_PLATEAU };
-        }
-        (self.ceiling, self.age) = (found, 0.0);
-        self.bucket.set_level(0.0, now);
-        self.hold(pause, now);
-        self.follow(now);
-    }
-
-    /// Lets the bucket hold what refills in a pause: it may be used after it.
-    fn hold(&mut self, pause: Duration, now: Duration) {
-        let most = (self.ceiling * pause.as_secs_f64().max(1.0)).min(self.burst);
-        self.bucket.set_capacity(most.max(1.0), now);
-        if !pause.is_zero() {
-            // Whoever names a moment takes a call then.
-            let refills = self.rate() * pause.as_secs_f64();
-            self.bucket.set_level(self.bucket.level(now).max(1.0 - refills), now);
-        }
-    }
-
-    fn rate(&self) -> f64 {
-        if self.searching {
-            return self.ceiling * self.age.min(1.0).exp2();
-        }
-        let from_plateau = (self.age - self.plateau) / self.plateau;
-        self.ceiling * (1.0 + DEPTH * from_plateau.powi(3))
-    }
-
-    fn follow(&mut self, now: Duration) {
-        let rate = self.rate();
-        // No faster than twice what is really sent: what isn't used can't be found out.
-        let used = rate <= 2.0 * self.lately(now).max(1.0);
-        if self.searching && self.age >= 1.0 {
-            (self.ceiling, self.age) = if used { (rate, self.age - 1.0) } else { (self.ceiling, 1.0) };
-        }
-        if !self.searching && rate > 2.0 * self.ceiling {
-            // Far beyond what was known: the limit has been raised.
-            (self.ceiling, self.age, self.searching) = (rate, 0.0, true);
-        }
-        self.bucket.set_rate(rate, now);
-    }
-
-    fn lately(&self, now: Duration) -> f64 {
-        self.lately * (-now.saturating_sub(self.sent).as_secs_f64()).exp()
-    }
-
-    fn take(&mut self, now: Duration) {
-        self.bucket.take(1.0, now);
-        (self.lately, self.sent) = (self.lately(now) + 1.0, now);
-        // What was saved up is not sent all at once: at most twice the rate.
-        self.next = now + Duration::try_from_secs_f64(0.5 / self.rate()).unwrap_or(LONGEST_PAUSE);
+        assert_eq!(probe.ceiling(), before);
     }
 }

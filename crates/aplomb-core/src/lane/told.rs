@@ -103,11 +103,12 @@ impl Told {
         self.refresh(now);
         self.bucket.set_capacity(capacity(limit, &seen).max(1.0), now);
         self.learn(limit, &seen, now);
+        // Also what comes late tells when the window ends.
+        self.notice_end(limit, &seen, now);
         if sent < self.newest {
             return;
         }
         self.newest = sent;
-        self.notice_end(limit, &seen, now);
         self.sync(&seen, sent, later, now, false);
         self.span = self.span.max(seen.reset.saturating_sub(now));
         self.last = seen;
@@ -134,6 +135,11 @@ impl Told {
     /// The bucket, for a correction of what was taken from it.
     pub(super) fn counted(&mut self) -> &mut Bucket {
         &mut self.bucket
+    }
+
+    /// Whether a call that was sent then, or later, has told of it.
+    pub(super) fn heard_since(&self, sent: Duration) -> bool {
+        self.newest >= sent
     }
 
     pub(super) fn capacity(&self) -> f64 {
@@ -187,7 +193,7 @@ impl Told {
         let agreed = self.agreed.filter(|agreed| agreed.rate.meets(rate));
         let agreed = agreed.map_or_else(|| Agreed::on(rate, spent), |agreed| agreed.with(rate, spent));
         self.agreed = Some(agreed);
-        let telling = agreed.most - agreed.least >= (0.1 * (spent + seen.remaining)).max(3.0);
+        let telling = agreed.most - agreed.least >= (0.2 * (spent + seen.remaining)).max(3.0);
         match self.comes {
             Comes::Steadily { weight } if rate.fits(self.bucket.per_second()) => {
                 // The more was spent, the less rounding matters: weighted by the square of it, forgetting slowly.
@@ -270,7 +276,8 @@ impl Agreed {
 
     fn with(self, rate: Rate, spent: f64) -> Self {
         let (least, most) = (self.rate.least.max(rate.least), self.rate.most.min(rate.most));
-        let rate = if least <= most { Rate { least, most } } else { Rate { least: most, most: least } };
+        // Where the two only nearly meet, the first stays: else they would follow a window that is being used up.
+        let rate = if least <= most { Rate { least, most } } else { self.rate };
         Self { rate, least: self.least.min(spent), most: self.most.max(spent) }
     }
 }
@@ -329,6 +336,19 @@ mod tests {
         assert_eq!(told.ready(1.0, end), end);
         told.bucket(end).take(1.0, end);
         assert!(told.level(end) >= 98.0);
+    }
+
+    #[test]
+    fn a_window_that_is_used_up_at_once_is_not_taken_for_a_bucket() {
+        let mut told = Told::new(Unit::Requests, &limit(40, 39, MS(994)), MS(0), 39.0, MS(200)).unwrap();
+        for window in 0..3 {
+            let now = MS(1_000 * window + 200);
+            for remaining in (0..39).rev() {
+                told.update(&limit(40, remaining, MS(994)), now - MS(200), remaining as f64, now);
+            }
+            assert_eq!(told.per_second(), None);
+        }
+        assert_eq!(told.comes, Comes::AtOnce);
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl Lane {
     pub fn poll(&mut self, now: Duration, shared: Option<&mut Pacer>, random: f64) -> Polled {
         self.pass_time(now);
         let trial = self.breaker.state() != State::Closed || self.failing.is_some() || self.probe.is_alone();
-        let troubled = self.calm_at().is_some_and(|calm| now < calm);
+        let troubled = self.probe.is_beyond() || self.calm_at().is_some_and(|calm| now < calm);
         let next = match self.queue.first() {
             Some(entry) if trial || (troubled && entry.is_last_chance()) => self.queue.least_sent(),
             next => next,
@@ -176,6 +176,7 @@ impl Lane {
                 if pass.trial && self.breaker.state() == State::Closed {
                     // What failed in the outage says nothing about what is accepted now.
                     self.throttle.forget();
+                    self.probe.recovered(now);
                 }
                 self.probe.accepted(pass.call, now);
                 self.adaptive.first_byte(now, took, in_flight);

@@ -144,6 +144,8 @@ pub(super) struct World {
     pub(super) waiting: BTreeMap<u64, usize>,
     pub(super) numbers: BTreeMap<usize, u64>,
     pub(super) sends: BTreeMap<usize, u32>,
+    /// Retries that were paid for, and whether they were refused for a limit before.
+    pub(super) retries: BTreeMap<usize, bool>,
     pub(super) arrived: BTreeMap<usize, Duration>,
     pub(super) random: u64,
     pub(super) outcome: Outcome,
@@ -164,6 +166,7 @@ impl World {
             waiting: BTreeMap::new(),
             numbers: BTreeMap::new(),
             sends: BTreeMap::new(),
+            retries: BTreeMap::new(),
             arrived: BTreeMap::new(),
             random: 1,
             outcome: Outcome::default(),
@@ -238,7 +241,10 @@ impl World {
         }
     }
 
-    fn send(&mut self, job: usize, pass: Pass, now: Duration) {
+    fn send(&mut self, job: usize, mut pass: Pass, now: Duration) {
+        if let Some(throttled) = self.retries.remove(&job) {
+            pass.retried(throttled);
+        }
         self.numbers.insert(job, pass.number);
         *self.sends.entry(job).or_default() += 1;
         let (took, heard, limits) = self.provider.call(now);
@@ -259,6 +265,7 @@ impl World {
         if self.sends[&job] >= 3 || !self.lane.spend(throttled) {
             return self.over(job, now, false);
         }
+        self.retries.insert(job, throttled);
         let after = if throttled { Duration::ZERO } else { Duration::from_secs_f64(0.05 * self.chance()) };
         self.at(now + after, Event::Again(job));
     }

@@ -19,7 +19,7 @@ fn a_job_against_a_limit_loses_nothing_and_wastes_little() {
             let (per, speed) = (world.calls_per_success(), world.speed(29.2));
             assert_eq!(world.outcome.lost, 0);
             // A refusal that takes as long as an answer lets a whole round trip of calls run into it.
-            let (most, least) = if slow { (1.10, 0.94) } else { (most, least) };
+            let (most, least) = if slow { (1.10, 0.90) } else { (most, least) };
             assert!(per <= most, "{hints:?} {per}");
             assert!(speed >= least, "{hints:?} {speed}");
         }
@@ -54,29 +54,42 @@ fn an_outage_costs_a_probe_now_and_then() {
     }
 }
 
+/// Means over jobs of 150 to 260 workers and latencies from 0.1 to 0.43 s: calls per success, and speed.
+fn jobs(counting: Counting, hints: Hints, calls: usize, shortest: f64) -> (f64, f64) {
+    let (mut per, mut speed) = (0.0, 0.0);
+    for seed in 0..4 {
+        let latency = MS(100 + 110 * seed);
+        let mut world = World::new(Provider { latency, ..Provider::new(counting, hints) });
+        world.random = seed;
+        world.patience = Duration::from_secs(600);
+        let world = world.job(calls, 150 + 37 * seed as usize);
+        // A call in a hundred may find three refusals where two calls a second are all there is.
+        assert!(world.outcome.lost * 100 <= calls, "{counting:?} {hints:?}: {} lost", world.outcome.lost);
+        per += world.calls_per_success() / 4.0;
+        speed += world.speed(shortest + latency.as_secs_f64()) / 4.0;
+    }
+    (per, speed)
+}
+
 #[test]
 fn other_ways_of_counting_are_found_out_too() {
     let window = |count, seconds| Counting::Window { count, seconds };
     let bucket = |rate, burst| Counting::Bucket { rate, burst };
-    for (counting, hints, calls, shortest) in [
-        (window(600.0, 60.0), Hints::Seconds, 1_500, 120.0),
-        (window(600.0, 60.0), Hints::Full, 1_500, 120.0),
-        (window(40.0, 1.0), Hints::None, 1_200, 29.2),
-        (window(40.0, 1.0), Hints::Seconds, 1_200, 29.2),
-        (bucket(40.0, 5.0), Hints::None, 1_200, 30.0),
-        (bucket(40.0, 5.0), Hints::Full, 1_200, 30.0),
-        (bucket(40.0, 5.0), Hints::Seconds, 1_200, 30.0),
-        (bucket(400.0, 400.0), Hints::None, 6_000, 14.0),
-        (bucket(2.0, 2.0), Hints::None, 100, 49.0),
+    for (counting, hints, calls, shortest, most, least) in [
+        (window(600.0, 60.0), Hints::Seconds, 1_500, 120.0, 1.01, 0.98),
+        (window(600.0, 60.0), Hints::Full, 1_500, 120.0, 1.01, 0.98),
+        (window(40.0, 1.0), Hints::None, 1_200, 29.0, 1.02, 0.88),
+        (window(40.0, 1.0), Hints::Seconds, 1_200, 29.0, 1.01, 0.73),
+        (window(40.0, 1.0), Hints::Full, 1_200, 29.0, 1.02, 0.97),
+        (bucket(40.0, 5.0), Hints::None, 1_200, 29.875, 1.01, 0.93),
+        (bucket(40.0, 5.0), Hints::Seconds, 1_200, 29.875, 1.01, 0.82),
+        (bucket(40.0, 5.0), Hints::Full, 1_200, 29.875, 1.01, 0.98),
+        (bucket(400.0, 400.0), Hints::None, 6_000, 14.0, 1.01, 0.92),
+        (bucket(2.0, 2.0), Hints::None, 100, 49.0, 1.13, 0.97),
     ] {
-        let mut world = World::new(Provider::new(counting, hints));
-        world.patience = Duration::from_secs(600);
-        let world = world.job(calls, 200);
-        println!(
-            "{counting:?} {hints:?}: lost {} calls {:.3} speed {:.3}",
-            world.outcome.lost,
-            world.calls_per_success(),
-            world.speed(shortest)
-        );
+        let (per, speed) = jobs(counting, hints, calls, shortest);
+        println!("{counting:?} {hints:?}: {per:.3} calls per success, speed {speed:.3}");
+        assert!(per <= most, "{counting:?} {hints:?} {per}");
+        assert!(speed >= least, "{counting:?} {hints:?} {speed}");
     }
 }
