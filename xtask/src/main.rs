@@ -9,6 +9,7 @@ mod command;
 mod debian;
 mod deny;
 mod fuzz;
+mod sim;
 mod sync;
 mod test;
 mod tidy;
@@ -49,6 +50,8 @@ enum Chore {
         #[command(subcommand)]
         bench: Bench,
     },
+    /// Lanes before providers that limit, fail and queue, on a virtual clock; writes `bench/results/sim/`
+    Sim(sim::Options),
     /// Throw random input at decoders and parsers
     Fuzz(fuzz::Options),
     /// Ask at a fixed rate; started by the bench
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Chore::Bench { bench: Bench::Proxy(options) } => bench::proxy(&options),
         Chore::Bench { bench: Bench::Core } => bench::core(),
         Chore::Bench { bench: Bench::Goodput(options) } => bench::goodput(&options),
+        Chore::Sim(options) => sim::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::BenchRate(rate) => bench::drive(&rate),
         Chore::BenchStreams(streams) => bench::open(&streams),
