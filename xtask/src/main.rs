@@ -45,7 +45,7 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
-    /// What a request costs beside nginx (`proxy`), what a failure costs (`core`), what a limited provider yields (`goodput`)
+    /// What a request costs beside nginx (`proxy`), what a failure and a decision cost (`core`), what a limited provider yields (`goodput`)
     Bench {
         #[command(subcommand)]
         bench: Bench,
@@ -75,7 +75,7 @@ enum Chore {
 enum Bench {
     /// nginx and Aplomb before the same upstream, in turns; writes `bench/results/`
     Proxy(bench::Options),
-    /// Decoding and rendering a failure, in nanoseconds
+    /// Decoding and rendering a failure, in nanoseconds; a decision of a lane, in instructions
     Core,
     /// Jobs against a provider with a limit or an outage, direct and through Aplomb; writes `bench/results/`
     Goodput(bench::GoodputOptions),

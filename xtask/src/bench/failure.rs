@@ -1,9 +1,10 @@
-//! `cargo xtask bench core`: the time of decoding and rendering one failure, without a network.
+//! `cargo xtask bench core`: the time of decoding and rendering one failure, without a network, and then what one decision
+//! of a lane costs.
 
 use std::fs;
 use std::path::Path;
 
-use super::place;
+use super::{decision, place};
 use crate::command::{self, cargo, root};
 use crate::trouble::{Outcome, Trouble};
 
@@ -22,15 +23,18 @@ pub(crate) fn run() -> Outcome {
     if !said.success {
         return Err(Trouble::new("the benchmark of the core failed"));
     }
-    write(&said.lines)
+    write(&said.lines, &decision::run()?)
 }
 
-fn write(lines: &[String]) -> Outcome {
-    let mut page = vec![format!("# What a failure costs, {}\n", place::today()), "```text".to_owned()];
+fn write(lines: &[String], decisions: &[String]) -> Outcome {
+    let mut page =
+        vec![format!("# What a failure and a decision cost, {}\n", place::today()), "```text".to_owned()];
     // Cargo's own words are not part of the result.
     let told =
         |line: &&String| line.starts_with("one error of") || line.trim_start().starts_with(char::is_numeric);
     page.extend(lines.iter().filter(told).cloned());
+    page.push(String::new());
+    page.extend(decisions.iter().cloned());
     page.push("```\n\n| what | version |\n|---|---|".to_owned());
     page.extend(place::machine_and_code().iter().map(|(what, version)| format!("| {what} | {version} |")));
     let folder = root().join("bench/results");

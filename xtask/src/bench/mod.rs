@@ -1,11 +1,13 @@
 //! `cargo xtask bench`: what a request costs, and what a failure costs.
 //!
 //! `proxy` puts nginx and Aplomb before the same fast upstream and measures them in turns, in one run, on the same cores.
-//! `core` times decoding and rendering alone.
+//! `core` times decoding and rendering alone, and counts what a decision of a lane takes.
 //! `goodput` does jobs against a provider with a limit or an outage, with the official SDK, direct and through Aplomb.
 
 mod proxy;
 pub(crate) use proxy::{Options, run as proxy};
+
+mod decision;
 
 mod failure;
 pub(crate) use failure::run as core;

@@ -79,7 +79,7 @@ impl Lane {
     }
 
     /// A call wants to start. `shared` are the limits of the credential over all its lanes.
-    pub fn ask(&mut self, now: Duration, call: &Call, shared: Option<&mut Pacer>, random: f64) -> Asked {
+    pub fn ask(&mut self, now: Duration, call: &Call, mut shared: Option<&mut Pacer>, random: f64) -> Asked {
         self.used = self.used.max(now);
         let number = call.number.unwrap_or_else(|| {
             self.numbers += 1;
@@ -96,13 +96,13 @@ impl Lane {
             last: call.last,
         };
         self.pass_time(now);
-        let known = self.known(now, &entry, shared.as_deref());
         if self.queue.is_empty()
             && self.ready(now, &entry, shared.as_deref(), random) == Ready::Now
-            && let Some(pass) = self.start(now, &entry, shared)
+            && let Some(pass) = self.start(now, &entry, shared.as_deref_mut())
         {
             return Asked::Go(pass);
         }
+        let known = self.known(now, &entry, shared.as_deref());
         let wait = self.expected(now, call.caller, call.priority).max(known.saturating_sub(now));
         let full = call.number.is_none() && self.queue.len() >= self.settings.size;
         if full || now.saturating_add(wait) > call.deadline {
