@@ -155,7 +155,7 @@ async fn a_lane_says_once_that_it_is_paused_broken_and_well_again() {
     let down = || json(500, r#"{"error":{"message":"boom"}}"#);
     let upstream = Upstream::by(move |number, _| match number {
         0 => busy(429, 30),
-        1..=3 => down(),
+        1..=5 => down(),
         _ => json(200, CHOICE),
     })
     .await;
