@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,13 @@ import openai
 
 MESSAGES = [{"role": "user", "content": "Say hello."}]
 KEY = "sk-test-0000000000000000"
+_count = itertools.count(1)
+
+
+def _key() -> str:
+    """A key of its own for each call, and so a lane: what one test is refused for holds no other one back."""
+    return f"sk-test-{next(_count):016d}"
+
 TIMEOUT_S = 20
 
 
@@ -103,7 +111,7 @@ _mixedbread = mixedbread.Mixedbread(api_key=KEY, base_url="http://127.0.0.1", ma
 
 
 def _ask_openai(base: str, headers: dict, stream: str | None) -> Heard:
-    client = _openai.with_options(base_url=base)
+    client = _openai.with_options(base_url=base, api_key=_key())
 
     def ask() -> Any:
         if stream == "responses":
@@ -116,7 +124,7 @@ def _ask_openai(base: str, headers: dict, stream: str | None) -> Heard:
 
 
 def _ask_groq(base: str, headers: dict, stream: str | None) -> Heard:
-    client = _groq.with_options(base_url=base)
+    client = _groq.with_options(base_url=base, api_key=_key())
 
     def ask() -> Any:
         return client.chat.completions.create(
@@ -127,7 +135,7 @@ def _ask_groq(base: str, headers: dict, stream: str | None) -> Heard:
 
 
 def _ask_anthropic(base: str, headers: dict, stream: str | None) -> Heard:
-    client = _anthropic.with_options(base_url=base)
+    client = _anthropic.with_options(base_url=base, api_key=_key())
 
     def ask() -> Any:
         return client.messages.create(
@@ -139,7 +147,7 @@ def _ask_anthropic(base: str, headers: dict, stream: str | None) -> Heard:
 
 
 def _ask_mixedbread(base: str, headers: dict, _stream: str | None) -> Heard:
-    client = _mixedbread.with_options(base_url=base)
+    client = _mixedbread.with_options(base_url=base, api_key=_key())
     return _hear(
         lambda: client.embed(model="m", input="hello", extra_headers=headers), mixedbread.APIError, _FACTS, False
     )
@@ -151,7 +159,7 @@ _cohere_http = httpx.Client(timeout=TIMEOUT_S)
 
 
 def _ask_mistral(base: str, headers: dict, stream: str | None) -> Heard:
-    client = mistralai.client.Mistral(api_key=KEY, server_url=base, timeout_ms=TIMEOUT_S * 1000)
+    client = mistralai.client.Mistral(api_key=_key(), server_url=base, timeout_ms=TIMEOUT_S * 1000)
     method = client.chat.stream if stream else client.chat.complete
     return _hear(
         lambda: method(model="m", messages=MESSAGES, http_headers=headers),
@@ -162,7 +170,7 @@ def _ask_mistral(base: str, headers: dict, stream: str | None) -> Heard:
 
 
 def _ask_cohere(base: str, headers: dict, stream: str | None) -> Heard:
-    client = cohere.ClientV2(api_key=KEY, base_url=base, httpx_client=_cohere_http)
+    client = cohere.ClientV2(api_key=_key(), base_url=base, httpx_client=_cohere_http)
     method = client.chat_stream if stream else client.chat
     options = {"max_retries": 0, "additional_headers": headers}
     return _hear(
