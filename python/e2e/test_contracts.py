@@ -179,18 +179,15 @@ def test_a_gateway_without_memory_is_unavailable_for_a_moment(strict, plain, con
     # A key of its own, and so a lane: what other tests were refused for holds nothing back here.
     own = {"authorization": "Bearer memory"}
 
-    def hold() -> None:
-        body = b"x" * 700_000
-        httpx.post(f"{strict.url}/patient/{contract}/v1/hold", content=body, headers=own, timeout=20)
+    def send(path: str) -> httpx.Response:
+        return httpx.post(f"{strict.url}{path}", content=b"x" * 700_000, headers=own, timeout=20)
 
-    held = [threading.Thread(target=hold) for _ in range(2)]
-    for one in held:
-        one.start()
-    assert all(plain.asked.acquire(timeout=20) for _ in held)
-    answer = httpx.get(f"{strict.url}/{contract}/v1/x", timeout=20)
+    held = threading.Thread(target=send, args=(f"/patient/{contract}/v1/hold",))
+    held.start()
+    assert plain.asked.acquire(timeout=20)
+    answer = send(f"/{contract}/v1/x")
     plain.let_go.set()
-    for one in held:
-        one.join()
+    held.join()
     plain.let_go.clear()
 
     check(contract, "unavailable", answer)
