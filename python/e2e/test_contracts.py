@@ -177,7 +177,7 @@ def check(contract: str, kind: str, answer: httpx.Response) -> None:
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_a_gateway_without_memory_is_unavailable_for_a_moment(strict, plain, contract: str):
     # A key of its own, and so a lane: what other tests were refused for holds nothing back here.
-    own = {"authorization": "Bearer memory"}
+    own = {"authorization": f"Bearer memory-{contract}"}
 
     def send(path: str) -> httpx.Response:
         return httpx.post(f"{strict.url}{path}", content=b"x" * 700_000, headers=own, timeout=20)
@@ -199,7 +199,7 @@ def test_a_gateway_without_memory_is_unavailable_for_a_moment(strict, plain, con
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_a_limit_is_told_with_its_wait(strict, contract: str):
     said = error_inside(message="Slow down. Please try again in 26.6s.", code="rate_limit_exceeded")
-    own = {"authorization": "Bearer limited"}
+    own = {"authorization": f"Bearer limited-{contract}"}
     answer = httpx.post(f"{strict.url}/{contract}/v1/x", content=said, headers=own, timeout=20)
 
     check(contract, "rate_limit", answer)
