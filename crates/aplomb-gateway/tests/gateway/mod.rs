@@ -23,4 +23,5 @@ mod limits;
 mod logs;
 mod metrics;
 mod running;
+mod shared_limits;
 mod trust;
