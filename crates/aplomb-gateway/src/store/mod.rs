@@ -23,6 +23,8 @@ pub(crate) use health::Health;
 mod handle;
 pub(crate) use handle::Store;
 
+mod configured;
+
 mod keeper;
 mod postgres;
 mod schema;
