@@ -9,6 +9,7 @@ use http::{Method, Uri};
 use crate::id::RequestId;
 use crate::limits::Admission;
 use crate::metrics::Refusal;
+use crate::money::Money;
 use crate::setup::Way;
 
 /// One request's story so far.
@@ -30,6 +31,10 @@ pub(crate) struct Trail {
     pub(crate) queued: Duration,
     /// What kept it from being sent once more.
     pub(crate) refused: Option<Refusal>,
+    /// What was put aside for it, given back when the story is over.
+    pub(crate) money: Option<Money>,
+    /// The store couldn't be reached, and it went on without.
+    pub(crate) store_down: bool,
     /// What was taken from its caller's limits, given back when the story is over.
     pub(crate) admission: Option<Admission>,
 }
@@ -61,6 +66,8 @@ impl Trail {
             attempts: Vec::new(),
             queued: Duration::ZERO,
             refused: None,
+            money: None,
+            store_down: false,
             admission: None,
         }
     }

@@ -14,8 +14,10 @@ use crate::credential::Credentials;
 use crate::id::RequestId;
 use crate::lanes::Lanes;
 use crate::limits::{Counts, Leases, Together};
+use crate::money::Remembered;
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
 use crate::setup::{Setup, Target};
+use crate::store::Store;
 
 /// What all threads of a process share.
 #[derive(Debug)]
@@ -35,12 +37,16 @@ pub(crate) struct Shared {
     pub(crate) leases: Leases,
     /// Our own credentials.
     pub(crate) credentials: Credentials,
+    /// What outlives the process; absent where no route needs it.
+    pub(crate) store: Option<Store>,
+    /// What accounts had, for when the store can't be reached.
+    pub(crate) remembered: Remembered,
     via: Via,
 }
 
 impl Shared {
     /// Begins with this setup.
-    pub(crate) fn new(setup: Setup, credentials: Credentials) -> Self {
+    pub(crate) fn new(setup: Setup, credentials: Credentials, store: Option<Store>) -> Self {
         Self {
             setup: ArcSwap::from_pointee(setup),
             draining: AtomicBool::new(false),
@@ -50,6 +56,8 @@ impl Shared {
             counts: Arc::new(Counts::new()),
             leases: Leases::default(),
             credentials,
+            store,
+            remembered: Remembered::default(),
             via: Via::new(
                 uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)),
             ),
@@ -185,11 +193,16 @@ impl Worker {
 
     /// A new request id, of a UUIDv7, so that ids sort by time.
     pub(crate) fn new_id(&self) -> RequestId {
+        RequestId::new(self.new_uuid())
+    }
+
+    /// A new name for anything else.
+    pub(crate) fn new_uuid(&self) -> uuid::Uuid {
         let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis();
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.random_bits().to_le_bytes());
         random[8..].copy_from_slice(&self.random_bits().to_le_bytes()[..2]);
         let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-        RequestId::new(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 }

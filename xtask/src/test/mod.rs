@@ -5,6 +5,8 @@ mod redis;
 mod suite;
 pub(crate) use suite::run;
 
+mod postgres;
+
 mod tally;
 
 mod venv;

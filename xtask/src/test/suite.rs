@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
+use super::postgres;
 use super::redis;
 use super::tally::Tally;
 use super::venv;
@@ -22,12 +23,12 @@ const COMPILER: Need =
 /// A test failed, a runner did not finish, or something needed could not be had.
 pub(crate) fn run() -> Outcome {
     debian::provide(&[COMPILER])?;
-    let counting = redis::start()?;
+    let (store, counting) = (postgres::start()?, redis::start()?);
     let mut rust = rust_tests()?;
-    rust.env("APLOMB_TEST_REDIS", &counting.url);
+    rust.env("APLOMB_TEST_POSTGRES", &store.url).env("APLOMB_TEST_REDIS", &counting.url);
     let rust = judge("Rust tests", rust);
     // Stopped before anything else, such as an error, ends this chore.
-    drop(counting);
+    drop((store, counting));
     let mut results = vec![rust?, judge("documentation tests", doc_tests())?];
     if end_to_end().exists() {
         let python = venv::provide()?;

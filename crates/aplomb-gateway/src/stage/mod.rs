@@ -4,6 +4,10 @@ pub(crate) mod receive;
 
 pub(crate) mod admit;
 
+pub(crate) mod deduplicate;
+
+pub(crate) mod reserve;
+
 pub(crate) mod plan;
 
 pub(crate) mod dispatch;

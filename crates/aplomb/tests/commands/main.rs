@@ -11,6 +11,8 @@ mod demo;
 mod explain;
 mod failover;
 mod init;
+#[cfg(unix)]
+mod kill;
 mod mock;
 mod reference;
 mod serve;
