@@ -26,6 +26,9 @@ mod turn;
 mod unpack;
 mod usage;
 
+mod validate;
+pub use validate::Rules;
+
 mod lanes;
 pub use lanes::LaneGlance;
 

@@ -24,7 +24,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::setup::Setup;
 use crate::stage::plan::Plan;
-use crate::stage::{dispatch, plan, receive, respond, settle};
+use crate::stage::{dispatch, plan, receive, respond, settle, validate};
 use crate::trail::Trail;
 use crate::worker::Worker;
 
@@ -96,7 +96,7 @@ async fn prepare(
     let received = receive::read(worker, setup, raw, from, greeting, trail).await?;
     // authenticate: whose key is it, and what may it do?
     // admit: do the caller's rates allow it?
-    // validate: is it what the route's schema asks for?
+    let received = validate::check(received)?;
     // deduplicate: was it seen before?
     // reserve: can it be paid?
     plan::choose(received).map(Step::Ask)

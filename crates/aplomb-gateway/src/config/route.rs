@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Credential, Upstream};
+use crate::validate::Rules;
 
 /// A row of `[[route]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Route {
     pub answer: Option<String>,
     /// Whether callers nobody identifies may spend a credential of ours from other machines.
     pub open: bool,
+    /// What its requests must be like; absent: the upstream judges.
+    pub validate: Option<Arc<Rules>>,
     /// When to ask again.
     pub retry: Retry,
     /// How long to wait for a turn.
@@ -57,6 +60,7 @@ impl Route {
             equals: Vec::new(),
             fallback: Vec::new(),
             open: false,
+            validate: None,
             retry: Retry::default(),
             queue: Queue::default(),
             hedge: false,

@@ -258,7 +258,7 @@ fn refuse_unfit(worker: &Worker, setup: &Setup, parts: &http::request::Parts) ->
         return Err(problem);
     }
     if worker.shared().held.load(std::sync::atomic::Ordering::Relaxed) > server.memory {
-        return Err(busy(FULL));
+        return Err(full());
     }
     if parts.uri.path_and_query().is_some_and(|path| path.as_str().len() > server.max_url) {
         let message = format!("the URL is longer than {} bytes", server.max_url);
@@ -274,6 +274,11 @@ fn refuse_unfit(worker: &Worker, setup: &Setup, parts: &http::request::Parts) ->
         return Err(Problem::refused(Kind::NotImplemented, message));
     }
     Ok(())
+}
+
+/// No memory is left for what a request holds.
+pub(crate) fn full() -> Problem {
+    busy(FULL)
 }
 
 fn busy(message: &str) -> Problem {
@@ -368,7 +373,7 @@ async fn keep(
     let room = |more| hold.grow(more, server.memory);
     match net::keep(incoming, way.route.replay_bytes, server.body_timeout, room).await {
         Ok(Kept::Whole(bytes)) => Ok((RequestBody::Whole(bytes), Some(hold))),
-        Ok(Kept::NoRoom) => Err(busy(FULL)),
+        Ok(Kept::NoRoom) => Err(full()),
         Ok(Kept::Streaming(body)) => {
             let (body, overflow) = net::at_most(body, server.max_body.unwrap_or(u64::MAX));
             Ok((RequestBody::Once { body: Some(body), overflow }, Some(hold)))

@@ -23,3 +23,5 @@ mod logs;
 mod metrics;
 mod running;
 mod trust;
+
+mod validate;

@@ -6,6 +6,7 @@ use crate::config::resolve::Resolver;
 use crate::config::resolve::upstream::Named;
 use crate::config::written::{At, WrittenEqual, WrittenFallback, WrittenRoute, nearest};
 use crate::config::{Disclose, Equal, Fallback, Route, Server, Upstream};
+use crate::validate::Rules;
 
 impl Resolver<'_> {
     /// All of `[[route]]`; absent where one has mistakes.
@@ -32,6 +33,7 @@ impl Resolver<'_> {
             written.upstream.iter().map(|one| self.named(&one.upstream, upstreams)).collect();
         let first = firsts.first().copied().flatten();
         let answer = written.answer.as_ref().map(|name| self.dialect(name));
+        let validate = written.validate.as_ref().map(|named| self.rules(named));
         let replay_bytes = self.within(server.memory, written.replay_bytes, Route::REPLAY_BYTES);
         let spots: Vec<_> = written.fallback.iter().map(|one| one.upstream.spot.clone()).collect();
         let fallback: Vec<_> =
@@ -67,6 +69,7 @@ impl Resolver<'_> {
             equals,
             fallback,
             open: written.open,
+            validate: validate.flatten().map(Arc::new),
             retry: written.retry,
             queue: written.queue,
             hedge: written.hedge,
@@ -79,6 +82,12 @@ impl Resolver<'_> {
         };
         self.refuse_gift(&route, &written.spot, server);
         Some(Arc::new(route))
+    }
+
+    /// What a route asks of its requests; every mistake in the file that it names is noted.
+    fn rules(&self, named: &At<String>) -> Option<Rules> {
+        let read = Rules::load(&named.value, self.folder, self.around);
+        read.map_err(|told| told.into_iter().for_each(|line| self.page.note(&named.spot, line))).ok()
     }
 
     fn fallback(

@@ -41,7 +41,6 @@ pub(super) const FILE: &[Later] = &[
 pub(super) const ROUTE: &[Later] = &[
     unless("keys", "none", "keys of its own for callers"),
     later("tier", "limits by tier"),
-    later("validate", "checking requests against a schema"),
     unless("idempotency", "off", "keeping answers by idempotency key"),
     unless("dedupe", "0s", "recognising equal requests"),
     Later { key: "price", what: "prepaid balances", nothing: Nothing::Zeros },
@@ -110,7 +109,6 @@ path = "/"
 upstream = "u"
 keys = "required"
 tier = "free"
-validate = "x.json"
 idempotency = "optional"
 dedupe = "5s"
 price = { request = 1 }
@@ -123,11 +121,10 @@ on_store_down = "open"
         etc/aplomb.toml:5:2: tier: `tier` (limits by tier) is not available in this version; leave it out
         etc/aplomb.toml:13:8: [[route]] keys: `keys` (keys of its own for callers) is not available in this version; leave it out or write `"none"`
         etc/aplomb.toml:14:8: [[route]] tier: `tier` (limits by tier) is not available in this version; leave it out
-        etc/aplomb.toml:15:12: [[route]] validate: `validate` (checking requests against a schema) is not available in this version; leave it out
-        etc/aplomb.toml:16:15: [[route]] idempotency: `idempotency` (keeping answers by idempotency key) is not available in this version; leave it out or write `"off"`
-        etc/aplomb.toml:17:10: [[route]] dedupe: `dedupe` (recognising equal requests) is not available in this version; leave it out or write `"0s"`
-        etc/aplomb.toml:18:9: [[route]] price: `price` (prepaid balances) is not available in this version; leave it out or write zeros
-        etc/aplomb.toml:19:17: [[route]] on_store_down: `on_store_down` (keeping keys, balances and answers) is not available in this version; leave it out or write `"local"`
+        etc/aplomb.toml:15:15: [[route]] idempotency: `idempotency` (keeping answers by idempotency key) is not available in this version; leave it out or write `"off"`
+        etc/aplomb.toml:16:10: [[route]] dedupe: `dedupe` (recognising equal requests) is not available in this version; leave it out or write `"0s"`
+        etc/aplomb.toml:17:9: [[route]] price: `price` (prepaid balances) is not available in this version; leave it out or write zeros
+        etc/aplomb.toml:18:17: [[route]] on_store_down: `on_store_down` (keeping keys, balances and answers) is not available in this version; leave it out or write `"local"`
         "#);
     }
 }
