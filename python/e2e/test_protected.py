@@ -1,0 +1,137 @@
+"""The contracts, whole: each documented status by a real trigger before an API that knows no error of its own."""
+
+from __future__ import annotations
+
+import os
+
+import httpx
+import pytest
+
+import matrix
+from dialects import ROOT
+from notes import EXAMPLE, Notes
+from plain import absent
+from protected import CHAT, CONTRACTS, GOOD, TRIGGERS, check, config, documented, post, without
+from running import Gateway
+
+TITLE = "contracts before an API without errors: status by trigger"
+PAGE = ROOT / "docs/contracts.md"
+
+
+@pytest.fixture(scope="module")
+def notes():
+    server = Notes()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def protected(notes, tmp_path_factory):
+    """A gateway with three routes for each contract."""
+    running = Gateway(tmp_path_factory.mktemp("protected"), config(notes.url, absent()))
+    yield running
+    running.stop()
+
+
+def test_the_document_of_the_example_is_what_its_app_says():
+    import json
+    import sys
+
+    sys.path.insert(0, str(EXAMPLE))
+    try:
+        from app import app
+    finally:
+        sys.path.remove(str(EXAMPLE))
+    assert json.loads((EXAMPLE / "openapi.json").read_text()) == json.loads(json.dumps(app.openapi()))
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS, ids=lambda trigger: trigger.what)
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_what_goes_wrong_is_told_by_the_contract(protected, contract: str, trigger):
+    answer = trigger.send(protected.url, contract)
+
+    check(contract, answer)
+    assert answer.headers["aplomb-kind"] == trigger.kind
+    mark = " (upstream)" if trigger.by_upstream else ""
+    matrix.note(TITLE, trigger.what, contract, f"{answer.status_code}{mark}")
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_a_success_is_the_upstreams_own(protected, notes, contract: str):
+    for method, path, body in (
+        ("POST", CHAT, GOOD),
+        ("POST", "/v1/notes", {"title": "First"}),
+        ("GET", "/v1/notes?limit=5&q=x", None),
+        ("GET", "/v1/notes/n1/text", None),
+    ):
+        headers = {"range": "bytes=0-3"} if path.endswith("text") else {}
+        through = httpx.request(method, f"{protected.url}/{contract}{path}", json=body, headers=headers, timeout=20)
+        direct = httpx.request(method, f"{notes.url}{path}", json=body, headers=headers, timeout=20)
+        assert (through.status_code, through.content) == (direct.status_code, direct.content)
+
+
+def test_agenthumans_own_example_comes_word_for_word(protected):
+    answer = post(without("messages"))(protected.url, "agenthuman")
+    error = answer.json()["error"]
+    # Its page: "The 'role_id' field is required", for a route whose field is called so.
+    assert (answer.status_code, error["code"]) == (400, "invalid_parameters")
+    assert error["message"] == "The 'messages' field is required"
+    assert (error["details"]["field"], error["details"]["requirement"]) == ("messages", "required")
+
+
+def test_every_field_is_told_in_the_form_of_the_dialect(protected):
+    wrong = {**without("model"), "temperature": 9, "max_tokens": 0, "extra": 1}
+    fields = {"model", "temperature", "max_tokens", "extra"}
+    detail = post(wrong)(protected.url, "fastapi").json()["detail"]
+    assert {one["loc"][-1] for one in detail} == fields
+    assert {one["type"] for one in detail} == {"missing", "less_than_equal", "greater_than_equal", "extra_forbidden"}
+    error = post(wrong)(protected.url, "openai").json()["error"]
+    assert error["param"] == "model"
+    assert {one["param"] for one in error["field_errors"]} == fields
+    assert "did you mean 'notes-small'?" in post({**GOOD, "model": "notes-smal"})(protected.url, "groq").text
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_a_caller_that_hangs_up_is_told_to_the_log_as_499(protected, contract: str):
+    path = f"/{contract}/v1/notes/sleepy"
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(f"{protected.url}/patient{path}", timeout=0.3)
+    protected.wait_for(rf'"asked":"GET /patient{path}"[^\n]*"status":499')
+
+
+def test_the_methods_that_are_taken_are_named(protected):
+    answer = post(GOOD, method="DELETE")(protected.url, "openai")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+def page() -> str:
+    """The matrix as it stands in the documentation."""
+    seen = matrix.rows(TITLE)
+    lines = [
+        "# The contracts, seen",
+        "",
+        "Written by `python/e2e/test_protected.py`, which causes each of these before the API of `examples/fastapi/` and looks at status, headers and body.",
+        "The API itself answers 200, 201 and 206, sleeps, dies or is absent; what only an upstream can say is marked.",
+        "",
+        "| trigger | " + " | ".join(f"`{name}`" for name in CONTRACTS) + " |",
+        "|---|" + "---|" * len(CONTRACTS),
+    ]
+    for trigger in TRIGGERS:
+        cells = [seen[trigger.what].get(name, "·") for name in CONTRACTS]
+        lines.append(f"| {trigger.what} | " + " | ".join(cells) + " |")
+    lines += ["", "## Not seen yet", "", "Documented, and not caused by any of these.", "", "| contract | statuses |", "|---|---|"]
+    for name in CONTRACTS:
+        statuses = {int(cells[name].split()[0]) for cells in seen.values() if name in cells}
+        missing = sorted(documented(name) - statuses)
+        lines.append(f"| `{name}` | {', '.join(map(str, missing)) or 'none'} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_page_of_the_contracts_is_fresh(request):
+    """Runs last in this file: `APLOMB_WRITE=1` writes the page, else it must be what was seen."""
+    ran = [item for item in request.session.items if "test_protected" in item.nodeid]
+    if len(ran) < len(TRIGGERS) * len(CONTRACTS):
+        pytest.skip("only a part of the tests runs")
+    if os.environ.get("APLOMB_WRITE"):
+        PAGE.write_text(page())
+    assert PAGE.read_text() == page(), "run it with APLOMB_WRITE=1 and commit what it writes"
