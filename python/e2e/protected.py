@@ -29,12 +29,14 @@ def config(app: str, absent: str, names: tuple[str, ...] = CONTRACTS) -> str:
     text = '[server]\nbody_timeout = "300ms"\nmemory = "1MiB"\n'
     text += upstream("app", app, "openai", quick) + upstream("absent", absent, "openai", quick)
     text += upstream("limited", app, "openai", 'credential = "none"\nlimits = { requests = "1/min burst 1" }')
+    text += '[tier.free]\nrequests = "1/min"\nper = "route"\n'
     text += upstream("groq", app, "groq", 'credential = "none"') + upstream("patient", app, "openai", 'credential = "none"')
     for name in names:
         text += route(f"/{name}", "app", answer=name, more=rules)
         text += route(f"/absent/{name}", "absent", answer=name, more=rules)
         text += route(f"/bare/{name}", "groq", answer=name)
         text += route(f"/patient/{name}", "patient", answer=name)
+        text += route(f"/tier/{name}", "app", answer=name, more='tier = "free"')
         text += route(f"/limited/{name}", "limited", answer=name, more='queue = { max_wait = "0s" }')
     return text
 
@@ -78,10 +80,10 @@ def _too_much(origin: str, name: str) -> httpx.Response:
     return httpx.post(f"{origin}/bare/{name}{CHAT}", content=pieces, timeout=20)
 
 
-def _twice(origin: str, name: str) -> httpx.Response:
+def _twice(origin: str, path: str) -> httpx.Response:
     """The second request of a minute in which there may be one."""
     for _ in range(2):
-        answer = httpx.get(f"{origin}/limited/{name}/v1/notes", timeout=20)
+        answer = httpx.get(f"{origin}/{path}/v1/notes", timeout=20)
     return answer
 
 
@@ -107,7 +109,8 @@ TRIGGERS = [
     Trigger("a model that isn't there", "validation", post({**GOOD, "model": "notes-smal"})),
     Trigger("a value out of its range", "validation", post({**GOOD, "temperature": 9})),
     Trigger("memory for requests that is full", "unavailable", lambda origin, name: _too_much(origin, name)),
-    Trigger("a limit on what the upstream is asked", "rate_limit", lambda origin, name: _twice(origin, name)),
+    Trigger("a limit on what the upstream is asked", "rate_limit", lambda origin, name: _twice(origin, f"limited/{name}")),
+    Trigger("a tier that is used up", "rate_limit", lambda origin, name: _twice(origin, f"tier/{name}")),
     Trigger("an upgrade to a WebSocket", "not_implemented", get("/NAME/v1/notes", headers=UPGRADE)),
     Trigger("a body that stops on its way", "timeout", lambda origin, name: _slow(origin, name)),
     Trigger("an upstream that is absent", "bad_gateway", get("/absent/NAME/v1/notes")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import httpx
 import pytest
@@ -16,6 +17,8 @@ from running import Gateway
 
 TITLE = "contracts before an API without errors: status by trigger"
 PAGE = ROOT / "docs/contracts.md"
+# Nobody is left to be answered: what was seen stands in the log.
+GONE = "a caller that hangs up"
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,16 @@ def test_agenthumans_own_example_comes_word_for_word(protected):
     assert (error["details"]["field"], error["details"]["requirement"]) == ("messages", "required")
 
 
+def test_agenthumans_limits_stand_in_its_headers_and_details(protected):
+    answer = next(one for one in TRIGGERS if one.what == "a tier that is used up").send(protected.url, "agenthuman")
+    details, headers = answer.json()["error"]["details"], answer.headers
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert (details["limit"], details["window"]) == (1, "1 minute")
+    assert 0 < details["retry_after"] <= 60 and 0 < int(headers["retry-after"]) <= 60
+    assert (headers["x-ratelimit-limit"], headers["x-ratelimit-remaining"]) == ("1", "0")
+    assert time.time() < int(headers["x-ratelimit-reset"]) <= time.time() + 61
+
+
 def test_every_field_is_told_in_the_form_of_the_dialect(protected):
     wrong = {**without("model"), "temperature": 9, "max_tokens": 0, "extra": 1}
     fields = {"model", "temperature", "max_tokens", "extra"}
@@ -97,6 +110,7 @@ def test_a_caller_that_hangs_up_is_told_to_the_log_as_499(protected, contract: s
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(f"{protected.url}/patient{path}", timeout=0.3)
     protected.wait_for(rf'"asked":"GET /patient{path}"[^\n]*"status":499')
+    matrix.note(TITLE, GONE, contract, "499 (log)")
 
 
 def test_the_methods_that_are_taken_are_named(protected):
@@ -116,9 +130,8 @@ def page() -> str:
         "| trigger | " + " | ".join(f"`{name}`" for name in CONTRACTS) + " |",
         "|---|" + "---|" * len(CONTRACTS),
     ]
-    for trigger in TRIGGERS:
-        cells = [seen[trigger.what].get(name, "·") for name in CONTRACTS]
-        lines.append(f"| {trigger.what} | " + " | ".join(cells) + " |")
+    for what in (*(trigger.what for trigger in TRIGGERS), GONE):
+        lines.append(f"| {what} | " + " | ".join(seen[what].get(name, "·") for name in CONTRACTS) + " |")
     lines += ["", "## Not seen yet", "", "Documented, and not caused by any of these.", "", "| contract | statuses |", "|---|---|"]
     for name in CONTRACTS:
         statuses = {int(cells[name].split()[0]) for cells in seen.values() if name in cells}

@@ -7,6 +7,7 @@ mod stage;
 
 mod attempt;
 mod browser;
+mod caller;
 mod collect;
 mod forward;
 mod guard;
@@ -31,6 +32,8 @@ pub use validate::Rules;
 
 mod lanes;
 pub use lanes::LaneGlance;
+
+mod limits;
 
 mod metrics;
 

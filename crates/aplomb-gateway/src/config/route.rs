@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Credential, Upstream};
-use crate::validate::Rules;
+use crate::config::{Credential, Protect, Upstream};
 
 /// A row of `[[route]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +22,6 @@ pub struct Route {
     pub answer: Option<String>,
     /// Whether callers nobody identifies may spend a credential of ours from other machines.
     pub open: bool,
-    /// What its requests must be like; absent: the upstream judges.
-    pub validate: Option<Arc<Rules>>,
     /// When to ask again.
     pub retry: Retry,
     /// How long to wait for a turn.
@@ -43,6 +40,8 @@ pub struct Route {
     pub keepalive: Duration,
     /// The largest request body that is kept so that it can be sent again, in bytes; a larger one is sent once.
     pub replay_bytes: usize,
+    /// What it asks of its callers.
+    pub protect: Protect,
 }
 
 impl Route {
@@ -60,7 +59,6 @@ impl Route {
             equals: Vec::new(),
             fallback: Vec::new(),
             open: false,
-            validate: None,
             retry: Retry::default(),
             queue: Queue::default(),
             hedge: false,
@@ -69,6 +67,7 @@ impl Route {
             stream: Streaming::default(),
             keepalive: Duration::ZERO,
             replay_bytes: Self::REPLAY_BYTES,
+            protect: Protect::default(),
         }
     }
 

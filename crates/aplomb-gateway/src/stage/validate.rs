@@ -12,7 +12,7 @@ use crate::validate::Asked;
 /// # Errors
 /// What is wrong with it, every field of it, told as the caller's dialect tells it.
 pub(crate) fn check(mut received: Received) -> Result<Received, Box<Problem>> {
-    let Some(rules) = received.way.route.validate.clone() else { return Ok(received) };
+    let Some(rules) = received.way.route.protect.validate.clone() else { return Ok(received) };
     let asked = Asked {
         method: &received.method,
         path: &received.rest,
@@ -28,8 +28,7 @@ pub(crate) fn check(mut received: Received) -> Result<Received, Box<Problem>> {
             let memory = received.setup.config.server.memory;
             let more = unpacked.len().saturating_sub(packed);
             if received.hold.as_mut().is_some_and(|hold| !hold.grow(more, memory)) {
-                let answer = received.answer.or(received.way.answer);
-                return Err(Box::new(receive::full().answer_in(answer)));
+                return Err(received.told(receive::full()));
             }
             received.body = RequestBody::Whole(Bytes::from(unpacked));
             for name in PACKED {
@@ -38,11 +37,8 @@ pub(crate) fn check(mut received: Received) -> Result<Received, Box<Problem>> {
             Ok(received)
         }
         Err(refusal) => {
-            let own = received.answer.or(received.way.answer);
-            let answer = own.or_else(|| received.setup.without_route(&received.headers));
-            let (failure, headers) = refusal.failure(answer);
-            let problem = Problem { headers, ..Problem::local(failure) };
-            Err(Box::new(problem.answer_in(answer)))
+            let (failure, headers) = refusal.failure(received.answer_dialect());
+            Err(received.told(Problem { headers, ..Problem::local(failure) }))
         }
     }
 }

@@ -57,11 +57,12 @@ impl Rules {
             return Ok(Self { read: (named.to_owned(), 0), form: of_dialect(dialect)? });
         }
         let (file, fragment) = named.split_once('#').unwrap_or((named, ""));
-        let text =
-            (around.text)(&folder.join(file)).map_err(|told| vec![format!("can't read {file}: {told}")])?;
+        let path = folder.join(file);
+        let name = path.display().to_string();
+        let text = (around.text)(&path).map_err(|told| vec![format!("can't read {name}: {told}")])?;
         let mut digest = DefaultHasher::new();
         text.hash(&mut digest);
-        let mut source = Source::read(file, text).map_err(|told| vec![told])?;
+        let mut source = Source::read(&name, text).map_err(|told| vec![told])?;
         let at = references::pointer(fragment);
         let form = form(&mut source.value, &at).map_err(|flaws| told(&flaws, |flaw| source.told(flaw)))?;
         Ok(Self { read: (named.to_owned(), digest.finish()), form })
@@ -246,15 +247,15 @@ mod tests {
         ];
         let told: Vec<String> = files.iter().flat_map(|(file, text)| load(file, text).unwrap_err()).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
-        chat.json:3:19: /properties/a/$ref: `http://x/y` leads out of this file; only references within it (`#/…`) are followed: copy it here
-        chat.json:2:11: /type: must be one of 'array', 'boolean', 'integer', 'null', 'number', 'object', 'string'; did you mean 'object'?
-        chat.json:4:22: /properties/a/minimum: must be a number
-        chat.json:2:14: /pattern: is no pattern that can be used here: it must run in linear time (nothing looks ahead, behind or back) and stay small
-        chat.json:2:11: is no JSON: expected value
-        api.yaml:7:15: /paths/~1a/get/parameters/0/in: is none of query, path, header, cookie
-        api.yaml:2:8: is no YAML: unclosed bracket '['
-        api.json:1:31: /paths/~1a/post: no operation stands here
-        api.json:1:13: /swagger: Swagger 2.0 is not read here; convert the document to OpenAPI 3
+        etc/chat.json:3:19: /properties/a/$ref: `http://x/y` leads out of this file; only references within it (`#/…`) are followed: copy it here
+        etc/chat.json:2:11: /type: must be one of 'array', 'boolean', 'integer', 'null', 'number', 'object', 'string'; did you mean 'object'?
+        etc/chat.json:4:22: /properties/a/minimum: must be a number
+        etc/chat.json:2:14: /pattern: is no pattern that can be used here: it must run in linear time (nothing looks ahead, behind or back) and stay small
+        etc/chat.json:2:11: is no JSON: expected value
+        etc/api.yaml:7:15: /paths/~1a/get/parameters/0/in: is none of query, path, header, cookie
+        etc/api.yaml:2:8: is no YAML: unclosed bracket '['
+        etc/api.json:1:31: /paths/~1a/post: no operation stands here
+        etc/api.json:1:13: /swagger: Swagger 2.0 is not read here; convert the document to OpenAPI 3
         "#);
         assert!(load("../x.json", "").unwrap_err()[0].contains("x.json"));
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::config::resolve::Resolver;
+use crate::config::resolve::protect::Common;
 use crate::config::resolve::upstream::Named;
 use crate::config::written::{At, WrittenEqual, WrittenFallback, WrittenRoute, nearest};
 use crate::config::{Disclose, Equal, Fallback, Route, Server, Upstream};
-use crate::validate::Rules;
 
 impl Resolver<'_> {
     /// All of `[[route]]`; absent where one has mistakes.
@@ -15,6 +15,7 @@ impl Resolver<'_> {
         written: Vec<WrittenRoute>,
         upstreams: &[Named],
         server: &Server,
+        common: Common<'_>,
     ) -> Option<Vec<Arc<Route>>> {
         let mut paths: Vec<At<String>> = Vec::with_capacity(written.len());
         let mut routes = Vec::with_capacity(written.len());
@@ -23,17 +24,23 @@ impl Resolver<'_> {
                 self.refuse_taken(path, paths.iter());
                 paths.push(path.clone());
             }
-            routes.push(self.route(one, upstreams, server));
+            routes.push(self.route(one, upstreams, server, common));
         }
         routes.into_iter().collect()
     }
 
-    fn route(&self, written: WrittenRoute, upstreams: &[Named], server: &Server) -> Option<Arc<Route>> {
+    fn route(
+        &self,
+        written: WrittenRoute,
+        upstreams: &[Named],
+        server: &Server,
+        common: Common<'_>,
+    ) -> Option<Arc<Route>> {
+        let protect = self.protect(written.protect, common);
         let firsts: Vec<_> =
             written.upstream.iter().map(|one| self.named(&one.upstream, upstreams)).collect();
         let first = firsts.first().copied().flatten();
         let answer = written.answer.as_ref().map(|name| self.dialect(name));
-        let validate = written.validate.as_ref().map(|named| self.rules(named));
         let replay_bytes = self.within(server.memory, written.replay_bytes, Route::REPLAY_BYTES);
         let spots: Vec<_> = written.fallback.iter().map(|one| one.upstream.spot.clone()).collect();
         let fallback: Vec<_> =
@@ -69,7 +76,6 @@ impl Resolver<'_> {
             equals,
             fallback,
             open: written.open,
-            validate: validate.flatten().map(Arc::new),
             retry: written.retry,
             queue: written.queue,
             hedge: written.hedge,
@@ -79,15 +85,10 @@ impl Resolver<'_> {
             stream: written.stream.unwrap_or_default(),
             keepalive: written.keepalive.unwrap_or_default(),
             replay_bytes,
+            protect,
         };
         self.refuse_gift(&route, &written.spot, server);
         Some(Arc::new(route))
-    }
-
-    /// What a route asks of its requests; every mistake in the file that it names is noted.
-    fn rules(&self, named: &At<String>) -> Option<Rules> {
-        let read = Rules::load(&named.value, self.folder, self.around);
-        read.map_err(|told| told.into_iter().for_each(|line| self.page.note(&named.spot, line))).ok()
     }
 
     fn fallback(
