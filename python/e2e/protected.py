@@ -113,6 +113,8 @@ TRIGGERS = [
     Trigger("a tier that is used up", "rate_limit", lambda origin, name: _twice(origin, f"tier/{name}")),
     Trigger("an upgrade to a WebSocket", "not_implemented", get("/NAME/v1/notes", headers=UPGRADE)),
     Trigger("a body that stops on its way", "timeout", lambda origin, name: _slow(origin, name)),
+    # Only in a build for tests (`--features mishap`).
+    Trigger("a bug of the gateway's own", "internal", post(GOOD, x_mishap="1")),
     Trigger("an upstream that is absent", "bad_gateway", get("/absent/NAME/v1/notes")),
     Trigger("an upstream that dies", "bad_gateway", get("/NAME/v1/notes/die")),
     Trigger("an upstream that sleeps", "gateway_timeout", get("/NAME/v1/notes/sleep")),

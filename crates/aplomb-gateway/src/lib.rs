@@ -15,6 +15,8 @@ mod hedge;
 mod hold;
 mod id;
 mod keepalive;
+#[cfg_attr(not(feature = "mishap"), path = "no_mishap.rs")]
+mod mishap;
 mod model;
 mod percent;
 mod problem;

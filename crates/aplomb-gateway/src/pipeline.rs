@@ -15,14 +15,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use aplomb_core::{Failure, Fault, Kind};
+use aplomb_core::{Dialect, Failure, Fault, Kind};
 use futures_util::FutureExt as _;
 use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
 
 use crate::browser;
 use crate::caller::Caller;
+use crate::config::Tier;
 use crate::keepalive::{self, Keepalive};
+use crate::limits::Admission;
+use crate::mishap;
 use crate::net::{Body, ConnInfo, Refusal};
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -48,7 +51,11 @@ pub(crate) fn answer(
     let trail = Trail::new(greeting.id.clone(), began, raw.method().clone(), raw.uri().clone());
     let mut watch = settle::Watch::new(worker.clone(), trail);
     let opened = open(&worker, &setup, raw, from, &greeting, watch.trail());
-    let mishap = Mishap { setup: Arc::clone(&setup), greeting: greeting.clone() };
+    let answer = match &opened {
+        Ok(Opened::Head(received, _)) => received.answer.or(received.way.answer),
+        Ok(Opened::Known(_)) | Err(_) => None,
+    };
+    let mishap = Mishap { setup: Arc::clone(&setup), greeting: greeting.clone(), answer };
     let story = async move {
         let outcome = match prepare(&worker, opened, watch.trail()).await {
             Ok(Step::Ask(plan)) => match plan.keepalive.clone() {
@@ -73,6 +80,8 @@ pub(crate) fn answer(
 struct Mishap {
     setup: Arc<Setup>,
     greeting: receive::Greeting,
+    /// The dialect that the caller reads, where its route says so.
+    answer: Option<&'static Dialect>,
 }
 
 impl Mishap {
@@ -82,7 +91,7 @@ impl Mishap {
             .fault(Fault::Gateway)
             .message("the gateway failed while it served the request");
         let problem = Problem { outcome_unknown: true, ..Problem::local(failure) };
-        let problem = problem.answer_in(self.setup.unread());
+        let problem = problem.answer_in(self.answer.or_else(|| self.setup.unread()));
         let trail = Trail::new(self.greeting.id.clone(), Instant::now(), Method::GET, Uri::default());
         respond::reply(&self.setup, &self.greeting, Err(Box::new(problem)), &trail).response
     }
@@ -153,13 +162,15 @@ async fn prepare(
     }
     // admit: do the caller's rates allow it?
     if let Some(tier) = admit::tier(&received, &caller) {
-        trail.admission = Some(admit::ask(worker, &received, &caller, tier, &incoming)?);
+        let admission = Box::pin(admit::ask(worker, &received, &caller, tier, &incoming)).await?;
+        trail.admission = Some(admission);
     }
     let received = receive::body(worker, received, incoming).await?;
     let received = validate::check(received)?;
+    mishap::perhaps(&received.headers);
     // deduplicate: was it seen before?
     // reserve: can it be paid?
-    let counts_tokens = trail.admission.as_ref().is_some_and(|admission| admission.tier().counts_tokens());
+    let counts_tokens = trail.admission.as_ref().and_then(Admission::tier).is_some_and(Tier::counts_tokens);
     plan::choose(received, counts_tokens).map(Step::Ask)
 }
 
