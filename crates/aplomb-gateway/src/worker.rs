@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use crate::credential::Credentials;
 use crate::id::RequestId;
 use crate::lanes::Lanes;
-use crate::limits::{Counts, Together};
+use crate::limits::{Counts, Leases, Together};
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
 use crate::setup::{Setup, Target};
 
@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) lanes: Arc<Lanes>,
     /// What callers used of their limits.
     pub(crate) counts: Arc<Counts>,
+    /// What was borrowed of limits that gateways count together.
+    pub(crate) leases: Leases,
     /// Our own credentials.
     pub(crate) credentials: Credentials,
     via: Via,
@@ -46,6 +48,7 @@ impl Shared {
             held: AtomicU64::new(0),
             lanes: Arc::new(Lanes::new()),
             counts: Arc::new(Counts::new()),
+            leases: Leases::default(),
             credentials,
             via: Via::new(
                 uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)),
@@ -150,7 +153,7 @@ impl Worker {
     pub(crate) fn together(&self) -> Option<Together> {
         let place = || self.0.shared.setup.load().config.shared.clone();
         // A wrong URL was refused with the configuration.
-        self.0.together.get_or_init(|| Together::new(&place()?.url).ok()).clone()
+        self.0.together.get_or_init(|| Together::new(&place()?, &self.0.shared.leases).ok()).clone()
     }
 
     /// The queues towards every upstream quota.

@@ -23,6 +23,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod running;
+mod shared_limits;
 mod trust;
 
 mod validate;
