@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 
 import httpx
@@ -46,6 +47,23 @@ def test_the_document_of_the_example_is_what_its_app_says():
     finally:
         sys.path.remove(str(EXAMPLE))
     assert json.loads((EXAMPLE / "openapi.json").read_text()) == json.loads(json.dumps(app.openapi()))
+
+
+def test_the_example_protects_its_app(notes, tmp_path):
+    text = (EXAMPLE / "aplomb.toml").read_text().replace("http://127.0.0.1:8000", notes.url)
+    shutil.copy(EXAMPLE / "openapi.json", tmp_path)
+    running = Gateway(tmp_path, text)
+    try:
+        assert httpx.post(f"{running.url}{CHAT}", json=GOOD, timeout=20).status_code == 200
+        wrong = httpx.post(f"{running.url}{CHAT}", json={**GOOD, "model": "notes-smal", "temperature": 9}, timeout=20)
+        assert wrong.status_code == 422 and len(wrong.json()["error"]["field_errors"]) == 2
+        assert httpx.get(f"{running.url}/v1/gone", timeout=20).status_code == 404
+        with httpx.Client(base_url=running.url, timeout=20) as caller:
+            asked = (caller.get("/v1/notes") for _ in range(100))
+            refused = next(answer for answer in asked if answer.status_code != 200)
+        assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
+    finally:
+        running.stop()
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS, ids=lambda trigger: trigger.what)
