@@ -4,11 +4,13 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::{Map, Number, Value};
 
-/// The most values in one body. Each takes some dozens of bytes here however short it is written, so that this bounds
-/// what a body becomes to some 50 MB; one request at a time is checked on each thread.
-const VALUES: usize = 1_000_000;
+/// The most values in one body. Where a schema allows several forms, each value that is wrong in all of them leaves an
+/// error of some hundred bytes behind, and none of those can be cut short: this bounds what a body becomes to some
+/// 100 MB at the worst, on one request at a time of each thread. Long conversations have some thousands.
+const VALUES: usize = 200_000;
 
 /// The longest name that is repeated to its sender.
 const NAME: usize = 64;
@@ -25,7 +27,10 @@ pub(super) fn read(body: &[u8]) -> Result<Value, String> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = Strict(&left).deserialize(&mut reader);
     let value = read.and_then(|value| reader.end().map(|()| value));
-    value.map_err(|error| format!("the body is not valid JSON: {error}"))
+    value.map_err(|error| match error.classify() {
+        Category::Data => format!("the body is JSON that is not taken here: {error}"),
+        Category::Syntax | Category::Eof | Category::Io => format!("the body is not valid JSON: {error}"),
+    })
 }
 
 struct Strict<'l>(&'l Cell<usize>);
@@ -134,7 +139,7 @@ mod tests {
     fn what_is_deep_or_many_is_refused() {
         assert!(told(&"[".repeat(100_000)).contains("recursion limit"));
         let many = format!("[{}0]", "0,".repeat(VALUES));
-        assert!(told(&many).contains("more than 1000000 values"));
+        assert!(told(&many).contains("more than 200000 values"));
     }
 
     proptest! {
