@@ -69,7 +69,8 @@ impl Turns {
         let body = received.body.kept().map_or(0, bytes::Bytes::len);
         Self {
             credential,
-            caller: credential.unwrap_or_else(|| tag.address(received.from.peer.ip())),
+            caller: credential
+                .unwrap_or_else(|| tag.address(received.proxies.caller(&received.headers, &received.from))),
             priority: received.priority,
             input: (body as u64).div_ceil(BYTES_PER_TOKEN),
             last: None,
@@ -197,7 +198,7 @@ impl Turns {
         let named = match &target.model {
             Some(model) => Some(model.as_str().into()),
             None => target.dialect.and_then(|dialect| dialect.model.as_ref()).and_then(|place| {
-                model::named(place, &received.rest, received.body.kept().map_or(&[], |body| body))
+                model::named(place, received.rest.with_query(), received.body.kept().map_or(&[], |body| body))
             }),
         };
         let model = named.filter(|model| model.len() <= LONGEST_MODEL);

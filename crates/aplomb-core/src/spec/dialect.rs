@@ -161,6 +161,7 @@ pub struct StreamForm {
     pub error_data: Option<Node>,
     pub done_event: Option<String>,
     pub done_data: Option<String>,
+    pub done_also: Vec<String>,
     pub finish: Option<Path>,
     pub error_at: Vec<Path>,
     pub error_events: Vec<String>,

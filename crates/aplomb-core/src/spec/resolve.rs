@@ -218,6 +218,7 @@ impl Resolver<'_> {
             error_data: error_data.transpose().map_err(|err| err.to_string())?,
             done_event: row.done.as_ref().and_then(|event| event.event.clone()),
             done_data: row.done.and_then(|event| event.data),
+            done_also: row.done_also,
             finish: row.finish.map(|path| Path::parse(&path)).transpose()?,
             error_at: row.error_at.iter().map(|path| Path::parse(path)).collect::<Result<_, _>>()?,
             error_events: row.error_events,

@@ -292,6 +292,8 @@ rows! {
         name: String,
         error: Option<WrittenEvent>,
         done: Option<WrittenEvent>,
+        #[serde(default)]
+        done_also: Vec<String>,
         finish: Option<String>,
         #[serde(default)]
         error_at: Vec<String>,

@@ -69,6 +69,8 @@ pub(crate) struct Received {
     pub(crate) proxies: Arc<TrustedProxies>,
     /// Where it came from.
     pub(crate) from: ConnInfo,
+    /// By which name the gateway was called.
+    pub(crate) host: Option<HeaderValue>,
     /// Its share of the memory for held bodies, given back when the request is over.
     pub(crate) hold: Option<Hold>,
 }
@@ -98,6 +100,11 @@ impl Rest {
         let target = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let start = target.path().len().saturating_sub(rest.len());
         Self { target, start }
+    }
+
+    /// The rest with its query.
+    pub(crate) fn with_query(&self) -> &str {
+        &self.target.as_str()[self.start..]
     }
 
     /// Its query.
@@ -229,6 +236,7 @@ pub(crate) fn head(
     let patience = patience(&parts.headers);
     let priority = priority(&way, &parts.headers);
     let accepts_events = accepts_events(&parts.headers);
+    let host = host(&parts);
     let mut headers = parts.headers;
     prepare(&mut headers, id);
     worker.via().mark(&mut headers, parts.version).map_err(|_| told(came_back(), &headers))?;
@@ -246,6 +254,7 @@ pub(crate) fn head(
         accepts_events,
         proxies: Arc::clone(&setup.proxies),
         from,
+        host,
         hold: None,
     })
 }
@@ -327,6 +336,12 @@ fn came_back() -> Problem {
         .message("the request came back to this gateway: a route leads to the gateway itself")
         .not_retryable(aplomb_core::Advice::GiveUp);
     Problem::local(failure).status(StatusCode::LOOP_DETECTED)
+}
+
+/// The name by which the gateway was called; HTTP/2 has it in the URL.
+fn host(parts: &http::request::Parts) -> Option<HeaderValue> {
+    let authority = || HeaderValue::try_from(parts.uri.authority()?.as_str()).ok();
+    parts.headers.get(header::HOST).cloned().or_else(authority)
 }
 
 /// Makes the headers fit to be sent upstream.
