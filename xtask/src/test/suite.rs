@@ -89,9 +89,18 @@ fn end_to_end() -> PathBuf {
     root().join("python/e2e")
 }
 
-/// The binary that the SDKs talk to: optimised, since they send it thousands of requests.
+/// The binary that the SDKs talk to: optimised, since they send it thousands of requests, and with a panic on demand.
 fn build_binary() -> Outcome<PathBuf> {
-    command::run(cargo(&["build", "--profile", "ci", "--package", "aplomb", "--locked"]))?;
+    command::run(cargo(&[
+        "build",
+        "--profile",
+        "ci",
+        "--package",
+        "aplomb",
+        "--locked",
+        "--features",
+        "mishap",
+    ]))?;
     Ok(target().join("ci/aplomb"))
 }
 

@@ -4,6 +4,8 @@ pub(crate) mod receive;
 
 pub(crate) mod admit;
 
+pub(crate) mod validate;
+
 pub(crate) mod deduplicate;
 
 pub(crate) mod reserve;

@@ -78,8 +78,13 @@ pub(crate) struct Received {
 impl Received {
     /// A problem with it, told in the dialect that its caller reads.
     pub(crate) fn told(&self, problem: Problem) -> Box<Problem> {
+        problem.answer_in(self.answer_dialect()).into()
+    }
+
+    /// The dialect that its caller reads, as far as that is known before an upstream is asked.
+    pub(crate) fn answer_dialect(&self) -> Option<&'static Dialect> {
         let own = self.answer.or(self.way.answer);
-        problem.answer_in(own.or_else(|| self.setup.without_route(&self.headers))).into()
+        own.or_else(|| self.setup.without_route(&self.headers))
     }
 }
 
@@ -271,7 +276,7 @@ fn refuse_unfit(worker: &Worker, setup: &Setup, parts: &http::request::Parts) ->
         ));
     }
     if worker.shared().held.load(std::sync::atomic::Ordering::Relaxed) > server.memory {
-        return Err(busy(FULL));
+        return Err(full());
     }
     if parts.uri.path_and_query().is_some_and(|path| path.as_str().len() > server.max_url) {
         let message = format!("the URL is longer than {} bytes", server.max_url);
@@ -287,6 +292,11 @@ fn refuse_unfit(worker: &Worker, setup: &Setup, parts: &http::request::Parts) ->
         return Err(Problem::refused(Kind::NotImplemented, message));
     }
     Ok(())
+}
+
+/// No memory is left for what a request holds.
+pub(crate) fn full() -> Problem {
+    busy(FULL)
 }
 
 fn busy(message: &str) -> Problem {
@@ -387,7 +397,7 @@ async fn keep(
     let room = |more| hold.grow(more, server.memory);
     match net::keep(incoming, way.route.replay_bytes, server.body_timeout, room).await {
         Ok(Kept::Whole(bytes)) => Ok((RequestBody::Whole(bytes), Some(hold))),
-        Ok(Kept::NoRoom) => Err(busy(FULL)),
+        Ok(Kept::NoRoom) => Err(full()),
         Ok(Kept::Streaming(body)) => {
             let (body, overflow) = net::at_most(body, server.max_body.unwrap_or(u64::MAX));
             Ok((RequestBody::Once { body: Some(body), overflow }, Some(hold)))

@@ -26,3 +26,5 @@ mod metrics;
 mod running;
 mod shared_limits;
 mod trust;
+
+mod validate;
