@@ -9,4 +9,4 @@ pub use token::{AdminToken, WeakToken};
 mod state;
 pub use state::{KeptToken, state_folder};
 #[cfg_attr(not(unix), path = "private_elsewhere.rs")]
-mod private;
+pub(crate) mod private;
