@@ -62,15 +62,7 @@ pub(crate) fn preflight<B>(greeting: &Greeting, raw: &Request<B>) -> Option<Repl
         asked.cloned().unwrap_or_else(|| HeaderValue::from_static("authorization, content-type, x-api-key")),
     );
     out.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    Some(Reply {
-        response,
-        sent_once: false,
-        answer: None,
-        end: None,
-        held: None,
-        native: None,
-        permit: None,
-    })
+    Some(Reply::of_ours(response, None))
 }
 
 /// Lets the page read the answer, whatever it says.

@@ -7,6 +7,7 @@ mod stage;
 
 mod attempt;
 mod browser;
+mod caller;
 mod collect;
 mod forward;
 mod guard;
@@ -28,6 +29,8 @@ mod usage;
 
 mod lanes;
 pub use lanes::LaneGlance;
+
+mod limits;
 
 mod metrics;
 

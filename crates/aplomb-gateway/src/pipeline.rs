@@ -10,21 +10,26 @@
 //! Stages that this version doesn't have yet pass everything on: their places are marked in [`run`].
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use aplomb_core::{Failure, Fault, Kind};
+use futures_util::FutureExt as _;
 use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
 
 use crate::browser;
+use crate::caller::Caller;
 use crate::keepalive::{self, Keepalive};
 use crate::net::{Body, ConnInfo, Refusal};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::setup::Setup;
 use crate::stage::plan::Plan;
-use crate::stage::{dispatch, plan, receive, respond, settle};
+use crate::stage::receive::Received;
+use crate::stage::{admit, dispatch, plan, receive, respond, settle};
 use crate::trail::Trail;
 use crate::worker::Worker;
 
@@ -42,8 +47,10 @@ pub(crate) fn answer(
     let greeting = receive::greet(&worker, &setup, &raw);
     let trail = Trail::new(greeting.id.clone(), began, raw.method().clone(), raw.uri().clone());
     let mut watch = settle::Watch::new(worker.clone(), trail);
-    async move {
-        let outcome = match prepare(&worker, &setup, raw, from, &greeting, watch.trail()).await {
+    let opened = open(&worker, &setup, raw, from, &greeting, watch.trail());
+    let mishap = Mishap { setup: Arc::clone(&setup), greeting: greeting.clone() };
+    let story = async move {
+        let outcome = match prepare(&worker, opened, watch.trail()).await {
             Ok(Step::Ask(plan)) => match plan.keepalive.clone() {
                 None => dispatch::send(&worker, plan, watch.trail()).await,
                 Some(keepalive) => {
@@ -57,6 +64,27 @@ pub(crate) fn answer(
         };
         let told = respond::reply(&setup, &greeting, outcome, watch.trail());
         settle::finish(watch, told)
+    };
+    // What a bug of ours leaves behind is dropped with the story; nothing of it is looked at again.
+    AssertUnwindSafe(story).catch_unwind().map(move |told| told.unwrap_or_else(|_| mishap.tell()))
+}
+
+/// What it takes to answer a request whose story broke off by a bug of ours.
+struct Mishap {
+    setup: Arc<Setup>,
+    greeting: receive::Greeting,
+}
+
+impl Mishap {
+    /// What happened stands in the log, where the panic said it; the caller gets the id to ask about.
+    fn tell(self) -> Response<Body> {
+        let failure = Failure::new(Kind::Internal)
+            .fault(Fault::Gateway)
+            .message("the gateway failed while it served the request");
+        let problem = Problem { outcome_unknown: true, ..Problem::local(failure) };
+        let problem = problem.answer_in(self.setup.unread());
+        let trail = Trail::new(self.greeting.id.clone(), Instant::now(), Method::GET, Uri::default());
+        respond::reply(&self.setup, &self.greeting, Err(Box::new(problem)), &trail).response
     }
 }
 
@@ -81,25 +109,58 @@ enum Step {
     Tell(Reply),
 }
 
-/// Everything before the first attempt.
-async fn prepare(
+/// A request whose head was read, and what comes behind it.
+enum Opened {
+    /// Its body is to be read.
+    Head(Received, Incoming),
+    /// It needs none: the answer is known.
+    Known(Reply),
+}
+
+/// Everything that can be said by the head alone.
+fn open(
     worker: &Worker,
     setup: &Arc<Setup>,
     raw: Request<Incoming>,
     from: ConnInfo,
     greeting: &receive::Greeting,
     trail: &mut Trail,
-) -> Result<Step, Box<Problem>> {
+) -> Result<Opened, Box<Problem>> {
     if let Some(reply) = browser::preflight(greeting, &raw) {
-        return Ok(Step::Tell(reply));
+        return Ok(Opened::Known(reply));
     }
-    let received = receive::read(worker, setup, raw, from, greeting, trail).await?;
+    let (parts, incoming) = raw.into_parts();
+    let received = receive::head(worker, setup, parts, from, &greeting.id, trail)?;
+    Ok(Opened::Head(received, incoming))
+}
+
+/// Everything before the first attempt.
+///
+/// Who is refused for what the head says is refused before the body is read.
+async fn prepare(
+    worker: &Worker,
+    opened: Result<Opened, Box<Problem>>,
+    trail: &mut Trail,
+) -> Result<Step, Box<Problem>> {
+    let (received, incoming) = match opened? {
+        Opened::Head(received, incoming) => (received, incoming),
+        Opened::Known(reply) => return Ok(Step::Tell(reply)),
+    };
     // authenticate: whose key is it, and what may it do?
+    let caller = Caller::default();
+    if admit::is_question(&received) {
+        return Ok(Step::Tell(admit::state(worker, &received, &caller)));
+    }
     // admit: do the caller's rates allow it?
+    if let Some(tier) = admit::tier(&received, &caller) {
+        trail.admission = Some(admit::ask(worker, &received, &caller, tier, &incoming)?);
+    }
+    let received = receive::body(worker, received, incoming).await?;
     // validate: is it what the route's schema asks for?
     // deduplicate: was it seen before?
     // reserve: can it be paid?
-    plan::choose(received).map(Step::Ask)
+    let counts_tokens = trail.admission.as_ref().is_some_and(|admission| admission.tier().counts_tokens());
+    plan::choose(received, counts_tokens).map(Step::Ask)
 }
 
 /// The rest of the story while its caller sees that it waits: the head may have left before the answer is known.

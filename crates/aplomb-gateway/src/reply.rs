@@ -28,6 +28,13 @@ pub(crate) struct Reply {
     pub(crate) permit: Option<Permit>,
 }
 
+impl Reply {
+    /// An answer of the gateway's own.
+    pub(crate) fn of_ours(response: Response<Body>, answer: Option<&'static Dialect>) -> Self {
+        Self { response, sent_once: false, answer, end: None, held: None, native: None, permit: None }
+    }
+}
+
 /// What became of a stream that was to be held until it is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {

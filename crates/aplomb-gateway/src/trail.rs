@@ -7,6 +7,7 @@ use aplomb_core::Failure;
 use http::{Method, Uri};
 
 use crate::id::RequestId;
+use crate::limits::Admission;
 use crate::metrics::Refusal;
 use crate::setup::Way;
 
@@ -29,6 +30,8 @@ pub(crate) struct Trail {
     pub(crate) queued: Duration,
     /// What kept it from being sent once more.
     pub(crate) refused: Option<Refusal>,
+    /// What was taken from its caller's limits, given back when the story is over.
+    pub(crate) admission: Option<Admission>,
 }
 
 /// One request sent upstream.
@@ -58,6 +61,7 @@ impl Trail {
             attempts: Vec::new(),
             queued: Duration::ZERO,
             refused: None,
+            admission: None,
         }
     }
 

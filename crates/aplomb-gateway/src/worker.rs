@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use crate::credential::Credentials;
 use crate::id::RequestId;
 use crate::lanes::Lanes;
+use crate::limits::Counts;
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
 use crate::setup::{Setup, Target};
 
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) held: AtomicU64,
     /// The queues towards every upstream quota.
     pub(crate) lanes: Arc<Lanes>,
+    /// What callers used of their limits.
+    pub(crate) counts: Arc<Counts>,
     /// Our own credentials.
     pub(crate) credentials: Credentials,
     via: Via,
@@ -42,6 +45,7 @@ impl Shared {
             in_flight: AtomicU64::new(0),
             held: AtomicU64::new(0),
             lanes: Arc::new(Lanes::new()),
+            counts: Arc::new(Counts::new()),
             credentials,
             via: Via::new(
                 uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)),

@@ -1,5 +1,7 @@
 //! Judging: which kind a failure is, from the dialect's own rows, then signs, then the status.
 
+use std::cell::OnceCell;
+
 use serde_json::Value;
 
 use crate::dialect::{Evidence, Facts};
@@ -140,17 +142,18 @@ fn refined(kind: Kind, catalog: &Catalog, case: &Case<'_>) -> Verdict {
 /// The first sign that fits, of those that count.
 fn by_sign(catalog: &Catalog, case: &Case<'_>, counts: impl Fn(&Sign) -> bool) -> Option<Verdict> {
     let tokens: Vec<String> = case.tokens.iter().map(|token| Sign::normal(token)).collect();
-    let fits = |sign: &&Sign| {
+    let said = OnceCell::new();
+    let says = |at: usize| {
+        let said = said.get_or_init(|| case.texts.iter().map(|text| catalog.said(text)).collect::<Vec<_>>());
+        said.iter().any(|said| said.matched(at))
+    };
+    let fits = |(at, sign): &(usize, &Sign)| {
         counts(sign)
             && sign.admits(case.status)
             && !(sign.unless_wait && case.has_wait)
-            && (tokens.iter().any(|token| sign.has_token(token))
-                || sign
-                    .text
-                    .as_ref()
-                    .is_some_and(|text| case.texts.iter().any(|said| text.regex().is_match(said))))
+            && (tokens.iter().any(|token| sign.has_token(token)) || (sign.text.is_some() && says(*at)))
     };
-    catalog.signs().iter().find(fits).map(|sign| Verdict {
+    catalog.signs().iter().enumerate().find(fits).map(|(_, sign)| Verdict {
         kind: sign.kind,
         retryable: sign.retryable,
         advice: sign.advice,

@@ -72,6 +72,46 @@ where
 }
 
 /// Several lines of one field are one list.
+/// Writes `RateLimit-Policy` and `RateLimit` as a list of policies: names and values of both fields.
+///
+/// Each limit is a policy by its unit and window, such as `"requests-60s"`; what isn't known of it is left out, and a
+/// limit without a number is left out as a whole.
+///
+/// ```
+/// use aplomb_core::{Limit, header::rate_limit};
+/// use std::time::Duration;
+///
+/// let mut limit = Limit::new("requests");
+/// (limit.limit, limit.remaining) = (Some(60), Some(12));
+/// (limit.window, limit.reset) = (Some(Duration::from_secs(60)), Some(Duration::from_secs(48)));
+/// let [policy, state] = rate_limit::write(&[limit]).try_into().unwrap();
+/// assert_eq!(policy.1, r#""requests-60s";q=60;w=60;qu="requests""#);
+/// assert_eq!(state.1, r#""requests-60s";r=12;t=48"#);
+/// ```
+pub fn write(limits: &[Limit]) -> Vec<(String, String)> {
+    let (mut policies, mut states) = (Vec::new(), Vec::new());
+    for limit in limits.iter().take(MOST) {
+        let (Some(most), Some(left)) = (limit.limit, limit.remaining) else { continue };
+        let unit = match limit.unit.as_str() {
+            "concurrency" => "concurrent-requests",
+            unit if unit.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) => unit,
+            _ => continue,
+        };
+        let window = limit.window.map(|window| window.as_secs().max(1));
+        let name = window.map_or_else(|| unit.to_owned(), |window| format!("{unit}-{window}s"));
+        let window = window.map(|window| format!(";w={window}")).unwrap_or_default();
+        // Rounded up: who comes after so long finds it whole.
+        let reset = limit.reset.map(|reset| reset.as_secs() + u64::from(reset.subsec_nanos() > 0));
+        let reset = reset.map(|reset| format!(";t={reset}")).unwrap_or_default();
+        policies.push(format!("\"{name}\";q={most}{window};qu=\"{unit}\""));
+        states.push(format!("\"{name}\";r={left}{reset}"));
+    }
+    if policies.is_empty() {
+        return Vec::new();
+    }
+    vec![("ratelimit-policy".to_owned(), policies.join(", ")), ("ratelimit".to_owned(), states.join(", "))]
+}
+
 fn joined<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<Cow<'a, str>> {
     let mut lines = lines.into_iter();
     let first = Cow::Borrowed(lines.next()?);

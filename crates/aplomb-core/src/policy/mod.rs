@@ -28,6 +28,9 @@
 mod retry;
 pub use retry::{Answer, Decision, Failed, NextUpstream, Retry, RetryPolicy, Whose};
 
+mod gcra;
+pub use gcra::{Conforms, Quota};
+
 mod credential;
 pub use credential::CredentialRest;
 

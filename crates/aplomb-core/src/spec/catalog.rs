@@ -1,18 +1,26 @@
 //! All dialects together: the bundled ones, and a user's own over them.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
+use regex::bytes::{RegexSet, RegexSetBuilder, SetMatches};
 use serde::Deserialize;
 
 use crate::spec::dialect::Dialect;
+use crate::spec::pattern::Pattern;
 use crate::spec::resolve::{self, Mistake};
 use crate::spec::sign::{Sign, WrittenSign};
+
+/// A pattern that nothing fits, in the place of a sign that has no text.
+const NOTHING: &str = r"[^\s\S]";
 
 /// The dialects that are known, by name, and the signs that hold in all of them.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     dialects: BTreeMap<String, Dialect>,
     signs: Vec<Sign>,
+    /// The texts of all signs, made when a failure is first judged by them.
+    texts: OnceLock<RegexSet>,
 }
 
 impl Catalog {
@@ -30,7 +38,7 @@ impl Catalog {
             mistakes.push(Mistake { file: "kinds.toml".to_owned(), place: "[[sign]]".to_owned(), text });
             Vec::new()
         });
-        let mut catalog = Self { dialects: BTreeMap::new(), signs };
+        let mut catalog = Self { dialects: BTreeMap::new(), signs, texts: OnceLock::new() };
         mistakes.extend(catalog.add(files, check));
         if mistakes.is_empty() { Ok(catalog) } else { Err(mistakes) }
     }
@@ -81,6 +89,17 @@ impl Catalog {
             .filter(|(likeness, _)| *likeness > 0.8)
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .map(|(_, known)| known)
+    }
+
+    /// Which signs a text has, by their places in [`Catalog::signs`]: one pass over it, however many there are.
+    pub(crate) fn said(&self, text: &str) -> SetMatches {
+        let texts = self.texts.get_or_init(|| {
+            let text = |sign: &Sign| sign.text.as_ref().map_or(NOTHING, Pattern::source).to_owned();
+            // The phrases are English: without Unicode's letters the set is made thirty times faster.
+            let mut set = RegexSetBuilder::new(self.signs.iter().map(text));
+            set.unicode(false).build().expect("each pattern was checked before")
+        });
+        texts.matches(text.as_bytes())
     }
 
     /// The signs, in the order in which they decide.

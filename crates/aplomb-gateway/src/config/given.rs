@@ -39,7 +39,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn readable(path: &Path) -> Result<(), String> {
-    if path.extension().is_some_and(|end| end == "pem") && !path.ends_with("gone.pem") {
+    if path.extension().is_some_and(|end| end == "pem" || end == "json") && !path.ends_with("gone.pem") {
         Ok(())
     } else {
         Err("no such file".to_owned())
@@ -75,6 +75,15 @@ pub(crate) static KEYS: LazyLock<Vec<(&'static str, Vec<String>)>> = LazyLock::n
         fallback = [{ nobody_knows = 1 }]
         retry = { nobody_knows = 1 }
         queue = { nobody_knows = 1 }
+        jwt = { nobody_knows = 1 }
+        idempotency = { nobody_knows = 1 }
+        price = { nobody_knows = 1, models = [{ nobody_knows = 1 }] }
+        [tier.free]
+        nobody_knows = 1
+        [store]
+        nobody_knows = 1
+        [shared]
+        nobody_knows = 1
     ";
     let mistakes = read(everywhere).expect_err("nobody knows the key");
     let known = |table: &str| {
@@ -92,5 +101,7 @@ pub(crate) static KEYS: LazyLock<Vec<(&'static str, Vec<String>)>> = LazyLock::n
         }
         keys
     };
-    ["[server]", "[log]", "[[upstream]]", "[[route]]"].map(|table| (table, known(table))).to_vec()
+    ["[server]", "[log]", "[[upstream]]", "[[route]]", "[tier.free]", "[store]", "[shared]"]
+        .map(|table| (table, known(table)))
+        .to_vec()
 });

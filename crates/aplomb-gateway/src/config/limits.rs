@@ -83,20 +83,25 @@ pub struct ModelLimits {
 impl ModelLimits {
     /// Whether they are for this model.
     pub fn are_for(&self, model: &str) -> bool {
-        let mut parts = self.model.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = model.strip_prefix(first) else { return false };
-        let mut open = false;
-        let mut last = "";
-        for part in parts {
-            (open, last) = (true, part);
-            match rest.find(part) {
-                Some(at) => rest = &rest[at + part.len()..],
-                None => return false,
-            }
-        }
-        rest.is_empty() || (open && (last.is_empty() || model.ends_with(last)))
+        fits(&self.model, model)
     }
+}
+
+/// Whether a name fits a pattern, in which `*` stands for anything.
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let mut open = false;
+    let mut last = "";
+    for part in parts {
+        (open, last) = (true, part);
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty() || (open && (last.is_empty() || name.ends_with(last)))
 }
 
 #[cfg(test)]

@@ -27,6 +27,18 @@ pub use rate::{Rate, RateError};
 mod limits;
 pub use limits::{Allowance, AllowanceError, Limits, ModelLimits};
 
+mod tier;
+pub use tier::{CountedBy, LimitFields, Tier};
+
+mod store;
+pub use store::{SharedMode, SharedPlace, StorePlace};
+
+mod protect;
+pub use protect::{
+    Cost, Idempotency, IdempotencyMode, Jwt, Keys, ModelPrice, OnStoreDown, OnUnknown, Price, Protect,
+    SchemaPlace, WhileRunning,
+};
+
 mod base;
 pub use base::{Base, Scheme};
 

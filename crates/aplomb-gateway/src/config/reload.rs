@@ -11,7 +11,13 @@ impl Config {
     /// # Errors
     /// Every change that needs a restart, by name.
     pub fn may_follow(&self, running: &Self, file: &str) -> Result<(), Vec<Mistake>> {
-        let mistakes: Vec<_> = changed(&running.server, &self.server)
+        let mut keys = changed(&running.server, &self.server);
+        let places = [
+            ("[store] url", running.needed_store() != self.needed_store()),
+            ("[shared]", running.shared != self.shared),
+        ];
+        keys.extend(places.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key));
+        let mistakes: Vec<_> = keys
             .into_iter()
             .map(|key| Mistake {
                 file: file.to_owned(),

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use aplomb_core::{Catalog, Dialect};
 
-use crate::config::{Base, Credential, Limits, Mistake, Route, Routes, Server, Timeouts, Upstream};
+use crate::config::{
+    Base, Credential, Limits, Mistake, Route, Routes, Server, SharedPlace, StorePlace, Tier, Timeouts,
+    Upstream,
+};
 
 /// Everything that a gateway is told, checked.
 ///
@@ -17,6 +20,12 @@ pub struct Config {
     pub upstreams: Vec<Arc<Upstream>>,
     /// The routes.
     pub routes: Routes,
+    /// What callers may use.
+    pub tiers: Vec<Arc<Tier>>,
+    /// Where keys, accounts, balances and kept answers live; absent: in the state folder, if a route needs it.
+    pub store: Option<StorePlace>,
+    /// Where several gateways count together; absent: each for itself.
+    pub shared: Option<SharedPlace>,
 }
 
 /// What `serve --upstream URL` tells: one route at `/`.
@@ -52,7 +61,7 @@ impl Config {
             .iter()
             .map(|upstream| Arc::new(Route::new(&format!("/{}", upstream.name), Arc::clone(upstream))));
         let routes = Routes::new(routes.collect());
-        if mistakes.is_empty() { Ok(Self { server, upstreams, routes }) } else { Err(mistakes) }
+        if mistakes.is_empty() { Ok(Self::plain(server, upstreams, routes)) } else { Err(mistakes) }
     }
 
     /// One route at `/`, callers' credentials passing through.
@@ -78,7 +87,7 @@ impl Config {
                 if let Some(answer) = answer {
                     route.answer = Some(answer.name.clone());
                 }
-                Ok(Self { server, upstreams: vec![upstream], routes: Routes::new(vec![Arc::new(route)]) })
+                Ok(Self::plain(server, vec![upstream], Routes::new(vec![Arc::new(route)])))
             }
             Ok(_) => Err(mistakes),
             Err(told) => {
@@ -86,6 +95,19 @@ impl Config {
                 Err(mistakes)
             }
         }
+    }
+}
+
+impl Config {
+    /// Nothing is asked of callers.
+    fn plain(server: Server, upstreams: Vec<Arc<Upstream>>, routes: Routes) -> Self {
+        Self { server, upstreams, routes, tiers: Vec::new(), store: None, shared: None }
+    }
+
+    /// Where the store is, if a route needs one.
+    pub fn needed_store(&self) -> Option<StorePlace> {
+        let needed = self.routes.iter().any(|route| route.protect.needs_store());
+        needed.then(|| self.store.clone().unwrap_or(StorePlace::File(None)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Credential, Upstream};
+use crate::config::{Credential, Protect, Upstream};
 
 /// A row of `[[route]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Route {
     pub keepalive: Duration,
     /// The largest request body that is kept so that it can be sent again, in bytes; a larger one is sent once.
     pub replay_bytes: usize,
+    /// What it asks of its callers.
+    pub protect: Protect,
 }
 
 impl Route {
@@ -65,6 +67,7 @@ impl Route {
             stream: Streaming::default(),
             keepalive: Duration::ZERO,
             replay_bytes: Self::REPLAY_BYTES,
+            protect: Protect::default(),
         }
     }
 

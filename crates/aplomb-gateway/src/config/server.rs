@@ -23,6 +23,10 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// Bytes for held answers, queued and kept bodies together; beyond it new requests get 503.
     pub memory: u64,
+    /// Requests under way at once; beyond it new ones get 503 before anything is done for them.
+    ///
+    /// Twice what one lane's queue takes: far more than a process serves well, far less than it takes to kill it.
+    pub max_requests: u64,
     /// Threads that serve callers; absent: one per core.
     pub workers: Option<usize>,
     /// How long a graceful stop waits for running requests.
@@ -55,6 +59,7 @@ impl Default for Server {
             cors: Vec::new(),
             tls: None,
             memory: 512 << 20,
+            max_requests: 20_000,
             workers: None,
             drain: Duration::from_secs(30),
             max_url: 16 << 10,

@@ -152,7 +152,7 @@ async fn once<'a>(
     if let Some(throttled) = paid {
         permit.retried(throttled);
     }
-    plan.count.tokens = permit.counts_tokens();
+    plan.count.tokens = plan.count.wanted || permit.counts_tokens();
     let used = target.own.as_ref().map_or(0, |own| own.number());
     let asked = Asked { target, permit, line: trail.begin(&target.name) };
     let (outcome, Asked { mut permit, line, .. }) = ask(worker, plan, index, asked, wish, trail).await;

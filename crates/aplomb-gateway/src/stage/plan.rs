@@ -36,6 +36,8 @@ pub(crate) struct Plan {
 pub(crate) struct Count {
     /// The tokens: the request asks for its usage, and the answer's is read.
     pub(crate) tokens: bool,
+    /// They are, whatever the lane wants: the caller's limits or a price count them.
+    pub(crate) wanted: bool,
     /// The attempt under way asked for what its caller didn't ask for.
     pub(crate) withhold: Cell<bool>,
 }
@@ -85,7 +87,7 @@ impl Plan {
 ///
 /// # Errors
 /// None yet: every route has an upstream. The place is for lanes that refuse at once.
-pub(crate) fn choose(received: Received) -> Result<Plan, Box<Problem>> {
+pub(crate) fn choose(received: Received, counts_tokens: bool) -> Result<Plan, Box<Problem>> {
     let hops: Vec<Hop> = received.way.targets.iter().map(|target| hop(&received, target)).collect();
     let endpoint = hops.first().and_then(|hop| hop.endpoint);
     let wants_stream = match endpoint.and_then(|endpoint| endpoint.stream_when.as_ref()) {
@@ -95,7 +97,10 @@ pub(crate) fn choose(received: Received) -> Result<Plan, Box<Problem>> {
     };
     let safe = is_safe(received.method.as_str());
     let keepalive = keepalive(&received, endpoint).filter(|_| wants_stream);
-    Ok(Plan { wants_stream, hops, safe, count: Count::default(), keepalive, received })
+    let protect = &received.way.route.protect;
+    let priced = protect.price.counts_tokens();
+    let count = Count { wanted: counts_tokens || priced, ..Count::default() };
+    Ok(Plan { wants_stream, hops, safe, count, keepalive, received })
 }
 
 /// Signs of life for a caller that reads events.

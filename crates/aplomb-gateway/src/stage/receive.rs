@@ -1,6 +1,5 @@
 //! Receive: whether the request can be read, whom it is for, and everything about it that later stages need.
 
-use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +31,7 @@ const FULL: &str = "the gateway's memory for requests is full; send the request 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What is known before anything can go wrong: enough to answer a request that can't be read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Greeting {
     /// The caller's own request id if it is sane, else ours.
     pub(crate) id: RequestId,
@@ -72,6 +71,14 @@ pub(crate) struct Received {
     pub(crate) from: ConnInfo,
     /// Its share of the memory for held bodies, given back when the request is over.
     pub(crate) hold: Option<Hold>,
+}
+
+impl Received {
+    /// A problem with it, told in the dialect that its caller reads.
+    pub(crate) fn told(&self, problem: Problem) -> Box<Problem> {
+        let own = self.answer.or(self.way.answer);
+        problem.answer_in(own.or_else(|| self.setup.without_route(&self.headers))).into()
+    }
 }
 
 /// What a request asks for; as text, its path behind the route's prefix.
@@ -174,34 +181,25 @@ fn wants_problem(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect>
     accept.contains("application/problem+json").then(|| setup.catalog.get("problem")).flatten()
 }
 
-/// Reads a request.
+/// Reads the body of a request; its size is checked first.
 ///
 /// # Errors
-/// What can't be read, has no route, may not come from where it comes from, or is too large.
-pub(crate) fn read<'a>(
-    worker: &'a Worker,
-    setup: &'a Arc<Setup>,
-    raw: Request<Incoming>,
-    from: ConnInfo,
-    greeting: &'a Greeting,
-    trail: &mut Trail,
-) -> impl Future<Output = Result<Received, Box<Problem>>> + use<'a> {
-    let (parts, incoming) = raw.into_parts();
-    // The head is judged at once, so that the future holds what became of it and not the head as well.
-    let head = head(worker, setup, parts, from, &greeting.id, trail);
-    async move {
-        let mut received = head?;
-        let kept = keep(worker, setup, &received.way, incoming).await;
-        (received.body, received.hold) = kept.map_err(|problem| {
-            let own = received.answer.or(received.way.answer);
-            problem.answer_in(own.or_else(|| setup.without_route(&received.headers)))
-        })?;
-        Ok(received)
-    }
+/// It can't be read, is too large, or does not come in time.
+pub(crate) async fn body(
+    worker: &Worker,
+    mut received: Received,
+    incoming: Incoming,
+) -> Result<Received, Box<Problem>> {
+    let kept = keep(worker, &received.setup, &received.way, incoming).await;
+    (received.body, received.hold) = kept.map_err(|problem| received.told(problem))?;
+    Ok(received)
 }
 
 /// Reads the head of a request.
-fn head(
+///
+/// # Errors
+/// What can't be read, has no route, or may not come from where it comes from.
+pub(crate) fn head(
     worker: &Worker,
     setup: &Arc<Setup>,
     parts: http::request::Parts,
@@ -256,6 +254,12 @@ fn refuse_unfit(worker: &Worker, setup: &Setup, parts: &http::request::Parts) ->
             problem.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         return Err(problem);
+    }
+    // This one is counted already.
+    if worker.shared().in_flight.load(std::sync::atomic::Ordering::Relaxed) > server.max_requests {
+        return Err(busy(
+            "the gateway has all the requests under way that it takes; send the request again in a moment",
+        ));
     }
     if worker.shared().held.load(std::sync::atomic::Ordering::Relaxed) > server.memory {
         return Err(busy(FULL));

@@ -13,6 +13,7 @@ use crate::config::{Disclose, Trail as TrailPlace};
 use crate::forward;
 use crate::keepalive::Keepalive;
 use crate::lanes::Permit;
+use crate::limits;
 use crate::net::Body;
 use crate::problem::{Original, Problem};
 use crate::reply::{Held, Reply};
@@ -52,11 +53,19 @@ pub(crate) fn reply(
     outcome: Result<Reply, Box<Problem>>,
     trail: &Trail,
 ) -> Told {
+    let dialect = match &outcome {
+        Ok(reply) => reply.answer,
+        Err(problem) => problem.answer,
+    };
     let mut told = match outcome {
         Ok(reply) => passed(setup, reply, greeting),
         Err(problem) => failed(setup, greeting, *problem, trail),
     };
     let headers = told.response.headers_mut();
+    if let Some(admission) = &trail.admission {
+        let dialect = dialect.unwrap_or_else(|| plain_dialect(setup));
+        limits::write(headers, dialect, admission.tier().fields, &admission.limits);
+    }
     headers.insert(REQUEST_ID, greeting.id.header());
     headers.insert(ATTEMPTS, count(trail.attempts.len()));
     if let Some(origin) = &greeting.origin {

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use aplomb_core::{Failure, Kind};
+use aplomb_core::dialect::Usage;
+use aplomb_core::{Failure, Fault, Kind};
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
@@ -43,6 +44,19 @@ impl Watch {
         self.trail.as_mut().expect("the story is taken only when it is told")
     }
 
+    /// What the answer took stands in place of what was taken from the caller's limits.
+    ///
+    /// Without a usage what was estimated stays taken, unless nobody was asked.
+    fn settle(&self, usage: Option<Usage>) {
+        let Some(trail) = &self.trail else { return };
+        let Some(admission) = &trail.admission else { return };
+        match usage {
+            Some(usage) => admission.settle(usage),
+            None if trail.attempts.is_empty() => admission.unused(),
+            None => {}
+        }
+    }
+
     fn tell(&mut self, end: &End) {
         if let Some(trail) = self.trail.take() {
             metrics::count(&self.worker, &trail, self.begun, end);
@@ -55,8 +69,17 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.worker.shared().in_flight.fetch_sub(1, Ordering::Relaxed);
         if self.trail.is_some() {
-            let failure = Some(Box::new(Failure::new(Kind::Cancelled)));
-            self.tell(&End { status: 499, failure, bytes: 0, cut: false });
+            // A bug of ours ends the story as well: then it is no caller that went away.
+            let (kind, status) = match std::thread::panicking() {
+                true => (Kind::Internal, 500),
+                false => (Kind::Cancelled, 499),
+            };
+            let mut failure = Failure::new(kind);
+            if kind == Kind::Internal {
+                failure.fault = Fault::Gateway;
+            }
+            let failure = Some(Box::new(failure));
+            self.tell(&End { status, failure, bytes: 0, cut: false });
         }
     }
 }
@@ -82,8 +105,10 @@ pub(crate) fn finish(mut watch: Watch, told: Told) -> Response<Body> {
     // Nobody polls a body that is empty from the start, such as one of HEAD: it would seem that the caller went away.
     if response.body().as_bytes().is_some() || response.body().is_end_stream() {
         let bytes = response.body().size_hint().exact().unwrap_or(0);
+        let usage = end.and_then(|end| end.usage.get());
+        watch.settle(usage);
         if let Some(permit) = permit {
-            permit.settle(end.and_then(|end| end.usage.get()), bytes);
+            permit.settle(usage, bytes);
         }
         watch.tell(&End { status, failure, bytes, cut: false });
         return response;
@@ -111,8 +136,10 @@ struct Watched {
 
 impl Watched {
     fn over(&mut self, cut: bool) {
+        let usage = self.end.as_ref().and_then(|end| end.usage.get());
+        self.watch.settle(usage);
         if let Some(permit) = self.permit.take() {
-            permit.settle(self.end.as_ref().and_then(|end| end.usage.get()), self.bytes);
+            permit.settle(usage, self.bytes);
         }
         let in_stream = self.end.as_ref().and_then(|end| end.failure.borrow_mut().take());
         let failure = self.failure.take().or_else(|| in_stream.map(Box::new));

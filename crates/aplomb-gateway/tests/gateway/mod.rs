@@ -19,6 +19,7 @@ mod resume;
 mod streams;
 
 mod credentials;
+mod limits;
 mod logs;
 mod metrics;
 mod running;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::rig::{CHAT, CHOICE, OUR_KEY, Rig, Wishes, get, post, second};
-use super::upstream::{Act, Gate, Script, Upstream, answer, busy, json, raw};
+use super::upstream::{Act, Gate, Script, Upstream, answer, busy, json, nobody, raw};
 
 const MILLIS: Duration = Duration::from_millis(1);
 
@@ -132,7 +132,7 @@ async fn an_unknown_outcome_is_repeated_where_that_is_harmless() {
 
 #[tokio::test(flavor = "local")]
 async fn what_was_never_sent_goes_elsewhere_whatever_it_is() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_kept, gone) = nobody();
     let other = Upstream::always(json(200, CHOICE)).await;
     let wishes = Wishes {
         more: &second(&other, ""),
@@ -146,7 +146,7 @@ async fn what_was_never_sent_goes_elsewhere_whatever_it_is() {
 
 #[tokio::test(flavor = "local")]
 async fn an_upstream_that_refuses_connections_is_a_502_that_may_be_repeated_by_nobody_else() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_kept, gone) = nobody();
     let rig = Rig::start(super::rig::config(&Wishes::default().file(&format!("http://{gone}"))));
     let told = rig.ask(order("")).await;
     assert_eq!(

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
@@ -32,6 +32,14 @@ pub(super) enum Act {
     Silence,
     /// Answers before the request's body was read, and reads it afterwards.
     Early,
+}
+
+/// An address where nobody listens, and what keeps others from it: bound, so that no other test is given the port.
+pub(super) fn nobody() -> (TcpSocket, SocketAddr) {
+    let kept = TcpSocket::new_v4().unwrap();
+    kept.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = kept.local_addr().unwrap();
+    (kept, address)
 }
 
 /// Everything an upstream does about one request.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 
 use super::gateway::{PATIENCE, get};
@@ -147,9 +147,10 @@ async fn a_connection_that_closed_while_idle_is_replaced_unseen() {
 #[tokio::test(flavor = "local")]
 async fn each_way_to_fail_has_its_stage() {
     let pool = Pool::new(PoolSettings::default());
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Bound and not listening: whoever connects is refused, and nobody else is given the port.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let free = format!("http://{}", nobody.local_addr().unwrap());
-    drop(nobody);
     assert_eq!(fails(&pool, &origin(&free), get("/")).await, Stage::Connect);
     let unknown = origin("http://no-such-host.invalid");
     assert_eq!(fails(&pool, &unknown, get("/")).await, Stage::Resolve);

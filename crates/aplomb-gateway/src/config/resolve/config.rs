@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::config::resolve::Resolver;
+use crate::config::resolve::protect::Common;
 use crate::config::written::{Page, WrittenFile};
 use crate::config::{Config, Mistake, Routes, Surroundings, units};
 
@@ -57,9 +59,12 @@ impl Resolver<'_> {
     fn config(&self, written: WrittenFile) -> Option<Config> {
         let server = self.server(written.server);
         let upstreams = self.upstreams(written.upstreams, &server);
-        let routes = self.routes(written.routes, &upstreams, &server);
+        let store = written.store.map(|place| self.store(place.value));
+        let tiers: Vec<_> = written.tiers.into_iter().map(|tier| Arc::new(tier.value)).collect();
+        let common = Common { tiers: &tiers, has_store: store.is_some() };
+        let routes = self.routes(written.routes, &upstreams, &server, common);
         let upstreams = upstreams.into_iter().map(|(_, upstream)| upstream).collect::<Option<_>>()?;
-        Some(Config { server, upstreams, routes: Routes::new(routes?) })
+        Some(Config { server, upstreams, routes: Routes::new(routes?), tiers, store, shared: written.shared })
     }
 }
 

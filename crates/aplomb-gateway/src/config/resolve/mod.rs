@@ -11,6 +11,8 @@ mod upstream;
 
 mod credential;
 
+mod protect;
+
 mod route;
 
 mod trust;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::resolve::Resolver;
+use crate::config::resolve::protect::Common;
 use crate::config::resolve::upstream::Named;
 use crate::config::written::{At, WrittenEqual, WrittenFallback, WrittenRoute, nearest};
 use crate::config::{Disclose, Equal, Fallback, Route, Server, Upstream};
@@ -14,6 +15,7 @@ impl Resolver<'_> {
         written: Vec<WrittenRoute>,
         upstreams: &[Named],
         server: &Server,
+        common: Common<'_>,
     ) -> Option<Vec<Arc<Route>>> {
         let mut paths: Vec<At<String>> = Vec::with_capacity(written.len());
         let mut routes = Vec::with_capacity(written.len());
@@ -22,12 +24,19 @@ impl Resolver<'_> {
                 self.refuse_taken(path, paths.iter());
                 paths.push(path.clone());
             }
-            routes.push(self.route(one, upstreams, server));
+            routes.push(self.route(one, upstreams, server, common));
         }
         routes.into_iter().collect()
     }
 
-    fn route(&self, written: WrittenRoute, upstreams: &[Named], server: &Server) -> Option<Arc<Route>> {
+    fn route(
+        &self,
+        written: WrittenRoute,
+        upstreams: &[Named],
+        server: &Server,
+        common: Common<'_>,
+    ) -> Option<Arc<Route>> {
+        let protect = self.protect(written.protect, common);
         let firsts: Vec<_> =
             written.upstream.iter().map(|one| self.named(&one.upstream, upstreams)).collect();
         let first = firsts.first().copied().flatten();
@@ -76,6 +85,7 @@ impl Resolver<'_> {
             stream: written.stream.unwrap_or_default(),
             keepalive: written.keepalive.unwrap_or_default(),
             replay_bytes,
+            protect,
         };
         self.refuse_gift(&route, &written.spot, server);
         Some(Arc::new(route))

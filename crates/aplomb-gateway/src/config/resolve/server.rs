@@ -18,6 +18,7 @@ impl Resolver<'_> {
             cors: written.cors,
             tls: written.tls.map(|(cert, key)| Tls { cert: self.file(cert), key: self.file(key) }),
             memory: written.memory.unwrap_or(default.memory),
+            max_requests: written.max_requests.unwrap_or(default.max_requests),
             workers: written.workers.map(whole),
             drain: written.drain.unwrap_or(default.drain),
             max_url: written.max_url.map_or(default.max_url, whole),

@@ -2,7 +2,7 @@
 
 use crate::config::resolve::Resolver;
 use crate::config::written::Spot;
-use crate::config::{Route, Server, Upstream};
+use crate::config::{Keys, Route, Server, Upstream};
 
 impl Resolver<'_> {
     /// A caller's credential reaches the origin of the route's first upstream only.
@@ -23,7 +23,7 @@ impl Resolver<'_> {
 
     /// A credential of ours is for callers on this machine, unless the route says that anybody may spend it.
     pub(super) fn refuse_gift(&self, route: &Route, spot: &Spot, server: &Server) {
-        if route.open || server.is_local() {
+        if route.open || server.is_local() || route.protect.keys == Keys::Required {
             return;
         }
         let Some(ours) = route.hops().find(|hop| hop.upstream.credential.ours().is_some()) else { return };
@@ -31,7 +31,7 @@ impl Resolver<'_> {
             spot,
             format!(
                 "everybody who reaches {} could spend the credential of `{}`; listen on 127.0.0.1, \
-                 let callers bring their own, or say `open = true`",
+                 ask for `keys = \"required\"`, let callers bring their own, or say `open = true`",
                 server.listen, ours.upstream.name
             ),
         );

@@ -2,7 +2,9 @@
 
 use toml::de::DeTable;
 
-use crate::config::written::{Page, Section, Spot, WrittenRoute, WrittenServer, WrittenUpstream, later};
+use crate::config::written::tier::{read_shared, read_store, read_tiers};
+use crate::config::written::{At, Page, Section, Spot, WrittenRoute, WrittenServer, WrittenUpstream};
+use crate::config::{SharedPlace, StorePlace, Tier};
 
 /// A configuration file as written.
 #[derive(Debug)]
@@ -13,6 +15,12 @@ pub(crate) struct WrittenFile {
     pub(crate) upstreams: Vec<WrittenUpstream>,
     /// `[[route]]`.
     pub(crate) routes: Vec<WrittenRoute>,
+    /// `[tier.NAME]`.
+    pub(crate) tiers: Vec<At<Tier>>,
+    /// `[store]`.
+    pub(crate) store: Option<At<StorePlace>>,
+    /// `[shared]`.
+    pub(crate) shared: Option<SharedPlace>,
 }
 
 impl WrittenFile {
@@ -32,13 +40,15 @@ impl WrittenFile {
         let server = WrittenServer::read(file.table("server"), file.table("log"));
         let upstreams = file.rows("upstream").into_iter().map(WrittenUpstream::read).collect();
         let routes: Vec<_> = file.rows("route").into_iter().map(WrittenRoute::read).collect();
-        file.refuse(later::FILE);
+        let tiers = file.table("tier").map(read_tiers).unwrap_or_default();
+        let store = file.table("store").and_then(read_store);
+        let shared = file.table("shared").and_then(read_shared);
         if !file.has("route") {
             let spot = Spot { byte: 0, key: "[[route]]".to_owned() };
             page.note(&spot, "missing; without a route nothing is served");
         }
         file.finish();
-        Some(Self { server, upstreams, routes })
+        Some(Self { server, upstreams, routes, tiers, store, shared })
     }
 }
 

@@ -12,8 +12,6 @@ pub(super) use section::nearest;
 
 mod value;
 
-mod later;
-
 mod server;
 pub(super) use server::WrittenServer;
 
@@ -22,6 +20,11 @@ pub(super) use credential::{WrittenCredential, WrittenOAuth, WrittenSecret, Writ
 
 mod upstream;
 pub(super) use upstream::WrittenUpstream;
+
+mod protect;
+pub(super) use protect::WrittenProtect;
+
+mod tier;
 
 mod route;
 pub(super) use route::{WrittenEqual, WrittenFallback, WrittenRoute};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::config::written::value::{bytes, choice, line, patience, switch, text, wait, whole};
-use crate::config::written::{At, Section, Spot, later};
+use crate::config::written::{At, Section, Spot, WrittenProtect};
 use crate::config::{Disclose, Priorities, Queue, Repeat, Retry, SharedQuota, Streaming, Trail, path};
 
 /// What is said about a route; [`Route`](crate::config::Route) has the page of every key.
@@ -26,6 +26,7 @@ pub(crate) struct WrittenRoute {
     pub(crate) stream: Option<Streaming>,
     pub(crate) keepalive: Option<Duration>,
     pub(crate) replay_bytes: Option<At<u64>>,
+    pub(crate) protect: WrittenProtect,
 }
 
 /// One of those who are asked first.
@@ -71,8 +72,8 @@ impl WrittenRoute {
             stream: row.take("stream", choice(&stream)).map(|at| at.value),
             keepalive: row.take("keepalive", wait).map(|at| at.value),
             replay_bytes: row.take("replay_bytes", bytes(0..=1 << 40)),
+            protect: WrittenProtect::read(&mut row),
         };
-        row.refuse(later::ROUTE);
         row.finish();
         written
     }

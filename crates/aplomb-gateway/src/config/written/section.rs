@@ -3,7 +3,6 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::config::written::later::Later;
 use crate::config::written::{At, Page, Spot};
 
 /// A table that is being read.
@@ -15,20 +14,42 @@ pub(super) struct Section<'p> {
     /// Where the table begins.
     spot: Spot,
     known: Vec<&'static str>,
-    /// Keys of a later version: no mistake of spelling, and nothing to recommend.
-    later: &'static [Later],
+    /// Its keys are names that somebody gave.
+    named: bool,
 }
 
 impl<'p> Section<'p> {
     /// The whole file.
     pub(super) fn file(page: &'p Page<'p>, table: &'p DeTable<'p>) -> Self {
         let spot = Spot { byte: 0, key: String::new() };
-        Self { page, table, prefix: String::new(), spot, known: Vec::new(), later: &[] }
+        Self { page, table, prefix: String::new(), spot, known: Vec::new(), named: false }
     }
 
     /// Where the table begins, for what it lacks as a whole.
     pub(super) fn spot(&self) -> &Spot {
         &self.spot
+    }
+
+    /// Where a key's value stands, if it is written.
+    pub(super) fn spot_of(&self, key: &str) -> Option<Spot> {
+        let value = self.table.get(key)?;
+        Some(Spot { byte: value.span().start, key: format!("{}{key}", self.prefix) })
+    }
+
+    /// Every table in this one, by the names that somebody gave them: `[tier.free]`, `[tier.pro]`.
+    pub(super) fn tables(&mut self) -> Vec<(String, Self)> {
+        let path = self.prefix.trim_matches(|c| matches!(c, '[' | ']' | ' ')).to_owned();
+        let mut tables = Vec::new();
+        self.named = true;
+        for (key, value) in self.table {
+            let name = key.get_ref().to_string();
+            let spot = Spot { byte: key.span().start, key: format!("[{path}.{name}]") };
+            let wrong = format!("write `[{path}.{name}]` and its keys below");
+            if let Some(table) = self.open(At { value: value.get_ref(), spot: spot.clone() }, &wrong) {
+                tables.push((name, Self { prefix: format!("{} ", spot.key), ..table }));
+            }
+        }
+        tables
     }
 
     /// Whether the key is written at all.
@@ -106,7 +127,14 @@ impl<'p> Section<'p> {
         match found.value.as_table() {
             Some(table) => {
                 let prefix = format!("{}.", found.spot.key);
-                Some(Self { page: self.page, table, prefix, spot: found.spot, known: Vec::new(), later: &[] })
+                Some(Self {
+                    page: self.page,
+                    table,
+                    prefix,
+                    spot: found.spot,
+                    known: Vec::new(),
+                    named: false,
+                })
             }
             None => {
                 self.note(&found.spot, wrong);
@@ -141,23 +169,11 @@ impl<'p> Section<'p> {
         rows.iter().filter_map(open).collect()
     }
 
-    /// Refuses by name what comes in a later version, unless it says what is so anyway.
-    pub(super) fn refuse(&mut self, later: &'static [Later]) {
-        self.later = later;
-        for one in later {
-            let Some(value) = self.table.get(one.key) else { continue };
-            if !one.says_nothing(value.get_ref()) {
-                let spot = Spot { byte: value.span().start, key: format!("{}{}", self.prefix, one.key) };
-                self.note(&spot, one.sentence());
-            }
-        }
-    }
-
     /// Notes every key that nobody has asked for.
     pub(super) fn finish(self) {
-        for key in self.table.keys() {
+        for key in self.table.keys().filter(|_| !self.named) {
             let name = key.get_ref().as_ref();
-            if self.known.contains(&name) || self.later.iter().any(|later| later.key == name) {
+            if self.known.contains(&name) {
                 continue;
             }
             let spot = Spot { byte: key.span().start, key: format!("{}{name}", self.prefix) };

@@ -75,7 +75,7 @@ fn take_limits(table: &mut Section<'_>) -> Limits {
 }
 
 /// One allowance, or a list: by the minute and by the day.
-fn read_allowances(table: &mut Section<'_>, key: &'static str) -> Vec<Allowance> {
+pub(super) fn read_allowances(table: &mut Section<'_>, key: &'static str) -> Vec<Allowance> {
     let allowance = |value: &DeValue<'_>| text(value)?.parse().map_err(|err: AllowanceError| err.to_string());
     match table.raw(key) {
         None => Vec::new(),

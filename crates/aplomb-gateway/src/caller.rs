@@ -1,0 +1,16 @@
+//! Who asks, as far as anybody knows.
+
+use std::sync::Arc;
+
+use crate::config::Tier;
+
+/// Whoever sent a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller {
+    /// The account that pays.
+    pub(crate) account: Option<Arc<str>>,
+    /// The public id of its key.
+    pub(crate) key: Option<Arc<str>>,
+    /// The tier of the key or the account; absent: the route's own.
+    pub(crate) tier: Option<Arc<Tier>>,
+}

@@ -1,0 +1,174 @@
+//! Admit: whether the caller's own limits allow the request, before anything of its body is read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aplomb_core::lane::Cost;
+use aplomb_core::{Failure, Fault, Kind, Limit};
+use http::{HeaderValue, Method, Response, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use crate::caller::Caller;
+use crate::config::{CountedBy, Tier};
+use crate::lanes::BYTES_PER_TOKEN;
+use crate::limits::{self, Admission, Ask, Over, Subject, subjects};
+use crate::net::Body;
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::stage::receive::Received;
+use crate::worker::Worker;
+
+/// The tier that a request is counted by, if it is counted at all.
+pub(crate) fn tier(received: &Received, caller: &Caller) -> Option<Arc<Tier>> {
+    caller.tier.as_ref().or(received.way.route.protect.tier.as_ref()).map(Arc::clone)
+}
+
+/// Takes what the request asks for from everybody whose use it counts for.
+///
+/// # Errors
+/// A limit is in the way: 429 with a wait after which the caller is let in, if nobody else comes before.
+pub(crate) fn ask(
+    worker: &Worker,
+    received: &Received,
+    caller: &Caller,
+    tier: Arc<Tier>,
+    incoming: &Incoming,
+) -> Result<Admission, Box<Problem>> {
+    let counts = &worker.shared().counts;
+    let subjects = subjects(&tier, caller, received);
+    let cost = estimate(incoming);
+    match counts.take(Ask { subjects: &subjects, tier: &tier, cost }) {
+        Ok(limits) => Ok(Admission::new(Arc::clone(counts), subjects, tier, cost, limits)),
+        Err((index, over, limits)) => {
+            let jitter = tier.jitter.mul_f64(worker.random());
+            let mut failure = refused(&tier, &subjects[index], &over, jitter);
+            failure.limits = limits;
+            Err(received.told(Problem { should_retry: true, ..Problem::local(failure) }))
+        }
+    }
+}
+
+/// The tokens that a request is likely to take: what comes is settled by what the answer says.
+fn estimate(incoming: &Incoming) -> Cost {
+    let size = incoming.size_hint();
+    let bytes = size.upper().unwrap_or_else(|| size.lower());
+    Cost { input: bytes.div_ceil(BYTES_PER_TOKEN), output: 0 }
+}
+
+/// What a caller asks to hear of its own limits, behind the prefix of any route that counts them.
+const OWN_LIMITS: &str = "/aplomb/limits";
+
+/// Whether the caller asks how its own limits stand: a question that counts as no request.
+pub(crate) fn is_question(received: &Received) -> bool {
+    received.method == Method::GET
+        && &*received.rest == OWN_LIMITS
+        && received.way.route.protect.tells_state()
+}
+
+/// How the caller's limits stand.
+pub(crate) fn state(worker: &Worker, received: &Received, caller: &Caller) -> Reply {
+    let tier = tier(received, caller);
+    let of = |tier: &Tier| {
+        let all = subjects(tier, caller, received);
+        let stand = |subject: &Subject| (subject.per, worker.shared().counts.limits(subject, tier));
+        all.iter().map(stand).collect::<Vec<_>>()
+    };
+    let told = tier.as_deref().map(of).unwrap_or_default();
+    let one = |per: CountedBy, limit: &Limit| {
+        serde_json::json!({
+            "per": per.as_str(),
+            "unit": limit.unit,
+            "window_s": limit.window.map(|window| window.as_secs_f64()),
+            "limit": limit.limit,
+            "remaining": limit.remaining,
+            "reset_s": limit.reset.map(|reset| reset.as_secs_f64()),
+        })
+    };
+    let rows: Vec<_> =
+        told.iter().flat_map(|(per, limits)| limits.iter().map(|limit| one(*per, limit))).collect();
+    let body = serde_json::json!({
+        "account": caller.account.as_deref(),
+        "key": caller.key.as_deref(),
+        "tier": tier.as_ref().map(|tier| &tier.name),
+        "limits": rows,
+    });
+    let mut response = Response::new(Body::full(format!("{body}\n")));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let dialect = received.answer.or(received.way.answer);
+    if let (Some(tier), Some(dialect)) = (&tier, dialect) {
+        let all: Vec<Limit> = told.into_iter().flat_map(|(_, limits)| limits).collect();
+        limits::write(headers, dialect, tier.fields, &all);
+    }
+    Reply::of_ours(response, dialect)
+}
+
+fn refused(tier: &Tier, subject: &Subject, over: &Over, jitter: Duration) -> Failure {
+    let who = match subject.per {
+        CountedBy::Key => "for each key",
+        CountedBy::Account => "for each account",
+        CountedBy::Address => "for each address",
+        CountedBy::Route => "for all callers together",
+    };
+    let (name, limit) = (&tier.name, over.limit);
+    let message = match (over.what, over.window) {
+        ("concurrency", _) => {
+            format!(
+                "the tier `{name}` allows {limit} requests under way at once {who}; wait until one has ended"
+            )
+        }
+        ("daily", _) => {
+            format!("the tier `{name}` allows {limit} requests a day {who}, from midnight UTC on")
+        }
+        (what, window) => {
+            let what = what.replace('_', " ");
+            let window = window.map(|window| format!(" in {}", shown(window))).unwrap_or_default();
+            format!("the tier `{name}` allows {limit} {what}{window} {who}")
+        }
+    };
+    Failure::new(Kind::RateLimit).fault(Fault::Policy).message(message).wait(over.wait + jitter)
+}
+
+/// A window in words.
+fn shown(window: Duration) -> String {
+    match window.as_secs() {
+        86_400 => "a day".to_owned(),
+        3_600 => "an hour".to_owned(),
+        60 => "a minute".to_owned(),
+        1 if window.subsec_nanos() == 0 => "a second".to_owned(),
+        0 => format!("{} ms", window.as_millis()),
+        seconds => format!("{seconds} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_which_limit_it_was_and_how_long_it_takes() {
+        let tier = Tier::named("free");
+        let told = |what, per, window: Option<u64>| {
+            let subject = Subject { per, name: "free:x".to_owned() };
+            let window = window.map(Duration::from_secs);
+            let over = Over { what, limit: 60, window, wait: Duration::from_secs(3) };
+            refused(&tier, &subject, &over, Duration::from_millis(500))
+        };
+        let failure = told("requests", CountedBy::Key, Some(60));
+        assert_eq!(failure.wait, Some(Duration::from_millis(3_500)));
+        assert_eq!((failure.kind, failure.fault, failure.retryable), (Kind::RateLimit, Fault::Policy, true));
+        let message = |failure: Failure| failure.message.unwrap();
+        assert_eq!(message(failure), "the tier `free` allows 60 requests in a minute for each key");
+        let tokens = told("input_tokens", CountedBy::Account, Some(10));
+        assert_eq!(message(tokens), "the tier `free` allows 60 input tokens in 10 s for each account");
+        let busy = told("concurrency", CountedBy::Address, None);
+        assert!(
+            message(busy)
+                .starts_with("the tier `free` allows 60 requests under way at once for each address")
+        );
+        let daily = told("daily", CountedBy::Route, Some(86_400));
+        assert!(message(daily).contains("60 requests a day for all callers together"));
+    }
+}
