@@ -22,7 +22,9 @@ use hyper::body::Incoming;
 
 use crate::browser;
 use crate::caller::Caller;
+use crate::config::Tier;
 use crate::keepalive::{self, Keepalive};
+use crate::limits::Admission;
 use crate::net::{Body, ConnInfo, Refusal};
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -153,13 +155,14 @@ async fn prepare(
     }
     // admit: do the caller's rates allow it?
     if let Some(tier) = admit::tier(&received, &caller) {
-        trail.admission = Some(admit::ask(worker, &received, &caller, tier, &incoming)?);
+        let admission = Box::pin(admit::ask(worker, &received, &caller, tier, &incoming)).await?;
+        trail.admission = Some(admission);
     }
     let received = receive::body(worker, received, incoming).await?;
     // validate: is it what the route's schema asks for?
     // deduplicate: was it seen before?
     // reserve: can it be paid?
-    let counts_tokens = trail.admission.as_ref().is_some_and(|admission| admission.tier().counts_tokens());
+    let counts_tokens = trail.admission.as_ref().and_then(Admission::tier).is_some_and(Tier::counts_tokens);
     plan::choose(received, counts_tokens).map(Step::Ask)
 }
 

@@ -1,6 +1,6 @@
 //! One thread's share of the gateway: its connection pool, its chance, and the setup that it serves.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use crate::credential::Credentials;
 use crate::id::RequestId;
 use crate::lanes::Lanes;
-use crate::limits::Counts;
+use crate::limits::{Counts, Together};
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
 use crate::setup::{Setup, Target};
 
@@ -109,6 +109,8 @@ struct Share {
     /// Pools of upstreams with certificate authorities of their own.
     trusting: RefCell<HashMap<PathBuf, Pool>>,
     random: Cell<u64>,
+    /// The line to other gateways' counts, once somebody asked for it; none if there are no others.
+    together: OnceCell<Option<Together>>,
 }
 
 impl Worker {
@@ -121,6 +123,7 @@ impl Worker {
             settings,
             trusting: RefCell::default(),
             random: Cell::new(seed.0.rotate_left(32) ^ seed.1),
+            together: OnceCell::new(),
         }))
     }
 
@@ -141,6 +144,13 @@ impl Worker {
         let pool = Pool::new(PoolSettings { dial, ..self.0.settings.clone() });
         self.0.trusting.borrow_mut().insert(file.clone(), pool.clone());
         pool
+    }
+
+    /// Where limits are counted together with other gateways, if they are.
+    pub(crate) fn together(&self) -> Option<Together> {
+        let place = || self.0.shared.setup.load().config.shared.clone();
+        // A wrong URL was refused with the configuration.
+        self.0.together.get_or_init(|| Together::new(&place()?.url).ok()).clone()
     }
 
     /// The queues towards every upstream quota.

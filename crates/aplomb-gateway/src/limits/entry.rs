@@ -33,10 +33,60 @@ pub(crate) struct Over {
     pub(crate) wait: Duration,
 }
 
+impl Over {
+    fn of(unit: Unit, quota: &Quota, wait: Duration) -> Self {
+        Self { what: unit.as_str(), limit: quota.burst(), window: Some(quota.burst_window()), wait }
+    }
+
+    fn daily(limit: u64, wait: Duration) -> Self {
+        Self { what: "daily", limit, window: Some(Duration::from_nanos(DAY)), wait }
+    }
+
+    fn busy(limit: u32) -> Self {
+        Self { what: "concurrency", limit: u64::from(limit), window: None, wait: ONE_ENDS }
+    }
+
+    /// The limit at a place: the quotas in their order, then the day's, then what is under way.
+    pub(super) fn at(tier: &Tier, place: usize, wait: Duration) -> Self {
+        match (quotas(tier).nth(place), tier.daily, tier.concurrency) {
+            (Some((unit, quota)), ..) => Self::of(unit, &quota, wait),
+            (None, Some(limit), _) if place == quotas(tier).count() => Self::daily(limit, wait),
+            (None, _, most) => Self::busy(most.unwrap_or_default()),
+        }
+    }
+}
+
+/// For each quota how far a request moves it, and how far ahead of now it may then be, in nanoseconds.
+pub(super) fn spans(tier: &Tier, cost: Cost, requests: u64) -> Vec<(u64, u64)> {
+    let span = |(unit, quota): (Unit, Quota)| {
+        let span = quota.span(if unit == Unit::Requests { requests } else { amount(cost, unit) });
+        (span, quota.span(quota.burst()).max(span))
+    };
+    quotas(tier).map(span).collect()
+}
+
+/// By how much each quota moves when a request took something else than was asked for it, in nanoseconds.
+pub(super) fn moves(tier: &Tier, asked: Cost, took: Cost) -> Vec<i64> {
+    let nanos = |(unit, quota): (Unit, Quota)| {
+        let signed = |nanos: u64| i64::try_from(nanos).unwrap_or(i64::MAX);
+        let (asked, took) = (amount(asked, unit), amount(took, unit));
+        match took.checked_sub(asked) {
+            Some(more) => signed(quota.span(more)),
+            None => -signed(quota.span(asked - took)),
+        }
+    };
+    quotas(tier).map(nanos).collect()
+}
+
 /// How long who has too many requests under way may expect to wait; when one of them ends, nobody knows.
 const ONE_ENDS: Duration = Duration::from_secs(1);
 
 impl Entry {
+    /// As other gateways see it too.
+    pub(super) fn seen(tats: Vec<u64>, day: u64, today: u64, in_flight: u32) -> Self {
+        Self { tats, day, today, in_flight }
+    }
+
     /// Which limit is in the way of a request, if one is: of several the one that takes longest.
     pub(super) fn ask(&mut self, tier: &Tier, cost: Cost, now: u64) -> Result<(), Over> {
         self.tats.resize(quotas(tier).count(), 0);
@@ -46,25 +96,13 @@ impl Entry {
         let quotas = quotas(tier).zip(&self.tats).filter_map(|((unit, quota), tat)| {
             match quota.ask(*tat, amount(cost, unit), now) {
                 Conforms::Yes(_) => None,
-                Conforms::After(wait) => {
-                    let window = Some(quota.burst_window());
-                    Some(Over { what: unit.as_str(), limit: quota.burst(), window, wait })
-                }
+                Conforms::After(wait) => Some(Over::of(unit, &quota, wait)),
             }
         });
-        let daily = tier.daily.filter(|most| self.today >= *most).map(|limit| Over {
-            what: "daily",
-            limit,
-            window: Some(Duration::from_nanos(DAY)),
-            wait: Duration::from_nanos(DAY - now % DAY),
-        });
+        let daily = tier.daily.filter(|most| self.today >= *most);
+        let daily = daily.map(|limit| Over::daily(limit, Duration::from_nanos(DAY - now % DAY)));
         let busy = tier.concurrency.filter(|most| self.in_flight >= *most);
-        let busy = busy.map(|limit| Over {
-            what: "concurrency",
-            limit: u64::from(limit),
-            window: None,
-            wait: ONE_ENDS,
-        });
+        let busy = busy.map(Over::busy);
         match quotas.chain(daily).chain(busy).max_by_key(|over| over.wait) {
             None => Ok(()),
             Some(over) => Err(over),

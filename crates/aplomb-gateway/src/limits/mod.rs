@@ -15,5 +15,8 @@ mod clock;
 mod fields;
 pub(crate) use fields::write;
 
+mod shared;
+pub(crate) use shared::{Down, Together};
+
 mod admission;
-pub(crate) use admission::Admission;
+pub(crate) use admission::{Admission, Place, Taken};

@@ -10,9 +10,9 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::caller::Caller;
-use crate::config::{CountedBy, Tier};
+use crate::config::{CountedBy, OnStoreDown, Tier};
 use crate::lanes::BYTES_PER_TOKEN;
-use crate::limits::{self, Admission, Ask, Over, Subject, subjects};
+use crate::limits::{self, Admission, Ask, Down, Over, Place, Subject, Taken, subjects};
 use crate::net::Body;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -28,22 +28,50 @@ pub(crate) fn tier(received: &Received, caller: &Caller) -> Option<Arc<Tier>> {
 ///
 /// # Errors
 /// A limit is in the way: 429 with a wait after which the caller is let in, if nobody else comes before.
-pub(crate) fn ask(
+pub(crate) async fn ask(
     worker: &Worker,
     received: &Received,
     caller: &Caller,
     tier: Arc<Tier>,
     incoming: &Incoming,
 ) -> Result<Admission, Box<Problem>> {
-    let counts = &worker.shared().counts;
     let subjects = subjects(&tier, caller, received);
-    let cost = estimate(incoming);
-    match counts.take(Ask { subjects: &subjects, tier: &tier, cost }) {
-        Ok(limits) => Ok(Admission::new(Arc::clone(counts), subjects, tier, cost, limits)),
+    let asked = estimate(incoming);
+    let ask = Ask { subjects: &subjects, tier: &tier, cost: asked };
+    let there = match worker.together() {
+        Some(together) => match together.take(ask, &received.id).await {
+            Ok(taken) => Some((taken, Place::There(together, received.id.clone()))),
+            Err(down) => unreachable(received, &down)?,
+        },
+        None => None,
+    };
+    let (taken, place) = there.unwrap_or_else(|| {
+        let counts = Arc::clone(&worker.shared().counts);
+        (counts.take(ask), Place::Here(counts))
+    });
+    match taken {
+        Ok(limits) => Ok(Admission::new(place, Taken { subjects, tier, asked }, limits)),
         Err((index, over, limits)) => {
             let jitter = tier.jitter.mul_f64(worker.random());
             let mut failure = refused(&tier, &subjects[index], &over, jitter);
             failure.limits = limits;
+            Err(received.told(Problem { should_retry: true, ..Problem::local(failure) }))
+        }
+    }
+}
+
+/// Where limits can't be counted together: by this gateway alone, or not at all.
+///
+/// A route that lets everybody in meanwhile is counted here all the same: that costs nothing, and a limit of one
+/// gateway lets in no fewer than the limit of all.
+fn unreachable<T>(received: &Received, down: &Down) -> Result<Option<T>, Box<Problem>> {
+    match received.way.route.protect.on_store_down {
+        OnStoreDown::Local | OnStoreDown::Open => Ok(None),
+        OnStoreDown::Closed => {
+            let failure = Failure::new(Kind::Unavailable)
+                .fault(Fault::Gateway)
+                .message(down.to_string())
+                .wait(Duration::from_secs(1));
             Err(received.told(Problem { should_retry: true, ..Problem::local(failure) }))
         }
     }

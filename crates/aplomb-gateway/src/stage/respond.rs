@@ -62,9 +62,9 @@ pub(crate) fn reply(
         Err(problem) => failed(setup, greeting, *problem, trail),
     };
     let headers = told.response.headers_mut();
-    if let Some(admission) = &trail.admission {
+    if let Some((admission, tier)) = trail.admission.as_ref().and_then(|one| Some((one, one.tier()?))) {
         let dialect = dialect.unwrap_or_else(|| plain_dialect(setup));
-        limits::write(headers, dialect, admission.tier().fields, &admission.limits);
+        limits::write(headers, dialect, tier.fields, &admission.limits);
     }
     headers.insert(REQUEST_ID, greeting.id.header());
     headers.insert(ATTEMPTS, count(trail.attempts.len()));

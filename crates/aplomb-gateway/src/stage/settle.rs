@@ -47,9 +47,9 @@ impl Watch {
     /// What the answer took stands in place of what was taken from the caller's limits.
     ///
     /// Without a usage what was estimated stays taken, unless nobody was asked.
-    fn settle(&self, usage: Option<Usage>) {
-        let Some(trail) = &self.trail else { return };
-        let Some(admission) = &trail.admission else { return };
+    fn settle(&mut self, usage: Option<Usage>) {
+        let Some(trail) = &mut self.trail else { return };
+        let Some(admission) = &mut trail.admission else { return };
         match usage {
             Some(usage) => admission.settle(usage),
             None if trail.attempts.is_empty() => admission.unused(),

@@ -1,0 +1,177 @@
+//! Counting together with other gateways, in a Valkey or Redis server: one call of a script per decision.
+//!
+//! Keys are tagged by their subject, `aplomb:{…}`, so that a cluster keeps what belongs together in one place.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use aplomb_core::Limit;
+use aplomb_core::lane::Cost;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, RedisError, Script};
+use tokio::time::Instant;
+
+use super::entry::{Entry, Over, moves, spans};
+use super::{Ask, Subject};
+use crate::config::{Secret, Tier};
+use crate::id::RequestId;
+
+/// How long a server may take to answer: on a network of one's own it takes less than a millisecond.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long nobody asks a server that did not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a request holds its place among those under way at most: a gateway that was killed gives none back.
+const PLACE: Duration = Duration::from_secs(15 * 60);
+
+/// One thread's connection to the server where gateways count together.
+#[derive(Clone)]
+pub(crate) struct Together(Rc<Line>);
+
+struct Line {
+    client: Client,
+    connection: RefCell<Option<ConnectionManager>>,
+    take: Script,
+    settle: Script,
+    down_until: Cell<Option<Instant>>,
+}
+
+/// The server can't be asked now.
+#[derive(Debug, thiserror::Error)]
+#[error("the server where limits are counted together can't be reached")]
+pub(crate) struct Down;
+
+impl Together {
+    /// Connects when it is first asked.
+    ///
+    /// # Errors
+    /// What is no URL of such a server; told without it, since it may hold a password.
+    pub(crate) fn new(url: &Secret) -> Result<Self, Down> {
+        // The protocol is the same, whatever the fork is called.
+        let url = url.expose().replacen("valkey", "redis", 1);
+        let client = Client::open(url).map_err(|_| Down)?;
+        Ok(Self(Rc::new(Line {
+            client,
+            connection: RefCell::default(),
+            take: Script::new(include_str!("take.lua")),
+            settle: Script::new(include_str!("settle.lua")),
+            down_until: Cell::default(),
+        })))
+    }
+
+    /// Takes what a request asks for, from every subject or from none.
+    ///
+    /// # Errors
+    /// The server can't be asked.
+    pub(crate) async fn take(&self, ask: Ask<'_>, id: &RequestId) -> Result<Taken, Down> {
+        let mut limits = Vec::new();
+        for (index, subject) in ask.subjects.iter().enumerate() {
+            let (over, stands) = self.take_one(subject, ask.tier, ask.cost, id).await?;
+            if let Some(over) = over {
+                // What those before gave is given back: the request is not made.
+                let before = &ask.subjects[..index];
+                self.settle(Ask { subjects: before, ..ask }, Cost::default(), id).await;
+                return Ok(Err((index, over, stands)));
+            }
+            limits.extend(stands);
+        }
+        Ok(Ok(limits))
+    }
+
+    async fn take_one(
+        &self,
+        subject: &Subject,
+        tier: &Tier,
+        cost: Cost,
+        id: &RequestId,
+    ) -> Result<(Option<Over>, Vec<Limit>), Down> {
+        let rows = spans(tier, cost, 1);
+        let mut call = self.0.take.prepare_invoke();
+        for key in keys(subject) {
+            call.key(key);
+        }
+        call.arg(rows.len()).arg(tier.daily.unwrap_or(0)).arg(tier.concurrency.unwrap_or(0));
+        call.arg(&**id).arg(micros(nanos(PLACE))).arg(1);
+        for (span, tolerance) in &rows {
+            call.arg(micros(*span)).arg(micros(*tolerance));
+        }
+        let mut connection = self.connection()?;
+        let told: Result<Vec<u64>, RedisError> = call.invoke_async(&mut connection).await;
+        let told = told.map_err(|error| self.fails(&error))?;
+        let [over, wait, now, day, today, busy, tats @ ..] = &told[..] else { return Err(Down) };
+        let now = now.saturating_mul(1_000);
+        let tats = tats.iter().map(|tat| tat.saturating_mul(1_000)).collect();
+        let entry = Entry::seen(tats, *day, *today, u32::try_from(*busy).unwrap_or(u32::MAX));
+        let place = usize::try_from(*over).unwrap_or(usize::MAX).checked_sub(1);
+        let over = place.map(|place| Over::at(tier, place, Duration::from_micros(*wait)));
+        Ok((over, entry.limits(tier, now)))
+    }
+
+    /// A request is over, and took this; what can't be told is forgotten by itself.
+    pub(crate) async fn settle(&self, ask: Ask<'_>, took: Cost, id: &RequestId) {
+        let moved = moves(ask.tier, ask.cost, took);
+        let held = if ask.tier.concurrency.is_some() { &**id } else { "" };
+        if held.is_empty() && moved.iter().all(|moved| *moved == 0) {
+            return;
+        }
+        for subject in ask.subjects {
+            let Ok(mut connection) = self.connection() else { return };
+            let mut call = self.0.settle.prepare_invoke();
+            for key in keys(subject) {
+                call.key(key);
+            }
+            call.arg(held);
+            for nanos in &moved {
+                call.arg(nanos / 1_000);
+            }
+            let told: Result<u64, RedisError> = call.invoke_async(&mut connection).await;
+            if let Err(error) = told {
+                self.fails(&error);
+            }
+        }
+    }
+
+    fn connection(&self) -> Result<ConnectionManager, Down> {
+        if self.0.down_until.get().is_some_and(|until| until > Instant::now()) {
+            return Err(Down);
+        }
+        let mut held = self.0.connection.borrow_mut();
+        if held.is_none() {
+            let config = ConnectionManagerConfig::new()
+                .set_number_of_retries(1)
+                .set_response_timeout(Some(PATIENCE))
+                .set_connection_timeout(Some(PATIENCE));
+            let made = ConnectionManager::new_lazy_with_config(self.0.client.clone(), config);
+            *held = Some(made.map_err(|error| self.fails(&error))?);
+        }
+        held.clone().ok_or(Down)
+    }
+
+    fn fails(&self, error: &RedisError) -> Down {
+        if self.0.down_until.get().is_none_or(|until| until <= Instant::now()) {
+            // Its kind only: the text of some names the server with its user.
+            tracing::warn!(target: "aplomb::limits", kind = ?error.kind(), "limits can't be counted together");
+        }
+        self.0.down_until.set(Some(Instant::now() + PAUSE));
+        Down
+    }
+}
+
+/// How limits stand, or the limit in the way with its subject's place and how that one's limits stand.
+pub(crate) type Taken = Result<Vec<Limit>, (usize, Over, Vec<Limit>)>;
+
+fn keys(subject: &Subject) -> [String; 2] {
+    let name = &subject.name;
+    [format!("aplomb:{{{name}}}"), format!("aplomb:{{{name}}}:under-way")]
+}
+
+/// Rounded up: who waits for it must not come too early.
+fn micros(nanos: u64) -> u64 {
+    nanos.div_ceil(1_000)
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
