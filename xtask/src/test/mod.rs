@@ -3,6 +3,8 @@
 mod suite;
 pub(crate) use suite::run;
 
+mod postgres;
+
 mod tally;
 
 mod venv;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
+use super::postgres;
 use super::tally::Tally;
 use super::venv;
 use crate::command::{self, cargo, program, root, target};
@@ -21,7 +22,13 @@ const COMPILER: Need =
 /// A test failed, a runner did not finish, or something needed could not be had.
 pub(crate) fn run() -> Outcome {
     debian::provide(&[COMPILER])?;
-    let mut results = vec![judge("Rust tests", rust_tests()?)?, judge("documentation tests", doc_tests())?];
+    let server = postgres::start()?;
+    let mut rust = rust_tests()?;
+    rust.env("APLOMB_TEST_POSTGRES", &server.url);
+    let rust = judge("Rust tests", rust);
+    // Stopped before anything else, such as an error, ends this chore.
+    drop(server);
+    let mut results = vec![rust?, judge("documentation tests", doc_tests())?];
     if end_to_end().exists() {
         let python = venv::provide()?;
         let binary = build_binary()?;

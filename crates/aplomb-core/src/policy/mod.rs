@@ -34,6 +34,9 @@ pub use gcra::{Conforms, Quota};
 mod credential;
 pub use credential::CredentialRest;
 
+mod fate;
+pub use fate::{Ended, Fate, fate};
+
 mod repeat;
 pub use repeat::{RepeatFacts, RepeatRule, Repeatable, Sent, is_idempotent, is_safe};
 

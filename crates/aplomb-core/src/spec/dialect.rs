@@ -23,6 +23,8 @@ pub struct Dialect {
     pub status_page: Option<String>,
     pub support: Option<String>,
     pub idempotency_header: Option<String>,
+    pub idempotency_reused: Kind,
+    pub most_output: Vec<Path>,
     pub errors_in_200: NativeErrors,
     pub sdk: BTreeMap<String, Sdk>,
     pub auth: Option<Auth>,

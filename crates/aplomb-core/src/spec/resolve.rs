@@ -82,6 +82,8 @@ impl Resolver<'_> {
             status_page: written.status_page,
             support: written.support,
             idempotency_header: written.idempotency_header.map(|name| name.to_ascii_lowercase()),
+            idempotency_reused: written.idempotency_reused.unwrap_or(Kind::Validation),
+            most_output: self.rows("most_output", written.most_output, |_, text| Path::parse(&text)),
             errors_in_200: written.errors_in_200,
             sdk: written.sdk,
             auth: written.auth,

@@ -23,6 +23,9 @@ pub struct Written {
     pub status_page: Option<String>,
     pub support: Option<String>,
     pub idempotency_header: Option<String>,
+    pub idempotency_reused: Option<Kind>,
+    #[serde(default)]
+    pub most_output: Vec<String>,
     #[serde(default)]
     pub errors_in_200: NativeErrors,
     #[serde(default)]

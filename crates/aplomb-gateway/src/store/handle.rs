@@ -62,7 +62,7 @@ impl Store {
         if !self.0.health.is_up() {
             return Err(StoreError::Down);
         }
-        let (job, answer) = Asked::new(operation, WhenDown::Fail);
+        let (job, answer) = Asked::job(operation, WhenDown::Fail);
         let asks = self.0.asks.as_ref().ok_or(StoreError::Down)?;
         asks.try_send(job).map_err(|_full| StoreError::Down)?;
         answer.await.unwrap_or(Err(StoreError::Down))
@@ -77,7 +77,7 @@ impl Store {
 
     /// Does it as soon as it can be; nobody waits.
     pub(super) fn see_to<O: Operation>(&self, operation: O) {
-        self.hand_over(Sure::new(operation));
+        self.hand_over(Sure::job(operation));
     }
 
     fn hand_over(&self, job: Box<dyn Job>) {

@@ -132,7 +132,7 @@ impl Operation for Begin {
     }
 
     fn undo(&self) -> Option<Box<dyn Job>> {
-        Some(Sure::new(Forget(self.claim())))
+        Some(Sure::job(Forget(self.claim())))
     }
 }
 
@@ -282,6 +282,14 @@ impl Store {
     /// Gives the key back as if it had never been claimed: nothing was sent, or nothing came of it.
     pub(crate) fn forget(&self, claim: Claim) {
         self.see_to(Forget(claim));
+    }
+
+    /// The same, awaited.
+    ///
+    /// # Errors
+    /// The store's trouble; then it is done as soon as it is over.
+    pub(crate) async fn forgotten(&self, claim: Claim) -> Result<(), StoreError> {
+        self.ask_surely(Forget(claim)).await
     }
 
     async fn end(

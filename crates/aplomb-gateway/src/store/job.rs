@@ -55,6 +55,9 @@ pub(super) enum WhenDown {
     Try,
 }
 
+/// Where an answer comes.
+pub(super) type Coming<T> = oneshot::Receiver<Result<T, StoreError>>;
+
 /// An operation that somebody waits for.
 pub(super) struct Asked<O: Operation> {
     operation: O,
@@ -67,10 +70,7 @@ pub(super) struct Asked<O: Operation> {
 
 impl<O: Operation> Asked<O> {
     /// The job, and where its answer comes.
-    pub(super) fn new(
-        operation: O,
-        when_down: WhenDown,
-    ) -> (Box<dyn Job>, oneshot::Receiver<Result<O::Answer, StoreError>>) {
+    pub(super) fn job(operation: O, when_down: WhenDown) -> (Box<dyn Job>, Coming<O::Answer>) {
         let (waits, answer) = oneshot::channel();
         (Box::new(Self { operation, answer: None, attempted: false, when_down, waits }), answer)
     }
@@ -111,12 +111,12 @@ pub(super) struct Sure<O: Operation> {
 
 impl<O: Operation> Sure<O> {
     /// Nobody waits for it.
-    pub(super) fn new(operation: O) -> Box<dyn Job> {
+    pub(super) fn job(operation: O) -> Box<dyn Job> {
         Box::new(Self { operation, waits: None })
     }
 
     /// Somebody waits until it is done or put off.
-    pub(super) fn awaited(operation: O) -> (Box<dyn Job>, oneshot::Receiver<Result<(), StoreError>>) {
+    pub(super) fn awaited(operation: O) -> (Box<dyn Job>, Coming<()>) {
         let (waits, told) = oneshot::channel();
         (Box::new(Self { operation, waits: Some(waits) }), told)
     }

@@ -248,12 +248,12 @@ async fn ask<O: Operation>(
     operation: O,
     when_down: WhenDown,
 ) -> Option<O::Answer> {
-    let (job, answer) = Asked::new(operation, when_down);
+    let (job, answer) = Asked::job(operation, when_down);
     own.upgrade()?.send(job).await.ok()?;
     answer.await.ok()?.ok()
 }
 
 /// The last thing that a gateway does: nothing is under way for it any more.
 pub(super) fn farewell(gateway: &str) -> Box<dyn Job> {
-    Sure::new(Recover(gateway.to_owned()))
+    Sure::job(Recover(gateway.to_owned()))
 }

@@ -52,6 +52,8 @@ pub(crate) use changes::{Change, Changed, Changes};
 mod gateways;
 
 #[cfg(test)]
+mod postgres_tests;
+#[cfg(test)]
 mod sqlite_tests;
 #[cfg(test)]
 mod store_tests;

@@ -5,11 +5,13 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use sqlx::ConnectOptions as _;
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::time::{sleep, timeout};
 
 use super::conn::Conn;
 use super::error::OpenError;
+use super::health;
 use super::job::Job;
 use super::keeper::{Desk, farewell};
 use super::place::StorePlace;
@@ -48,11 +50,22 @@ pub(super) async fn open(options: PgConnectOptions) -> Result<Server, OpenError>
     loop {
         match schema::bring_up_to_date(&pool, schema::POSTGRES, &name).await {
             Ok(()) => return Ok(Server { pool }),
-            Err(OpenError::Database { .. }) if began.elapsed() < START => {
+            Err(error) if is_worth_waiting(&error) && began.elapsed() < START => {
                 sleep(Duration::from_millis(250)).await;
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Whether the server isn't there yet; what it says when it is won't change.
+fn is_worth_waiting(error: &OpenError) -> bool {
+    let OpenError::Database { source, .. } = error else { return false };
+    match source.downcast_ref::<MigrateError>() {
+        // 57P03: it starts.
+        Some(MigrateError::Execute(sqlx::Error::Database(told))) => told.code().as_deref() == Some("57P03"),
+        Some(MigrateError::Execute(error)) => health::is_trouble(error),
+        _ => false,
     }
 }
 

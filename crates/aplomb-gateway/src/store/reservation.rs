@@ -75,7 +75,7 @@ impl Operation for Put {
     }
 
     fn undo(&self) -> Option<Box<dyn Job>> {
-        Some(Sure::new(Settle { reservation: self.reservation.clone(), amount: 0, at: self.at }))
+        Some(Sure::job(Settle { reservation: self.reservation.clone(), amount: 0, at: self.at }))
     }
 }
 
@@ -144,6 +144,14 @@ impl Store {
     /// It is done even if the store can't be reached now, as soon as it can.
     pub(crate) fn settle(&self, reservation: Reservation, amount: i64) {
         self.see_to(Settle { reservation, amount: amount.max(0), at: Moment::now() });
+    }
+
+    /// The same, awaited: when this is over, it outlives everything.
+    ///
+    /// # Errors
+    /// The store's trouble; then it is done as soon as it is over.
+    pub(crate) async fn settled(&self, reservation: Reservation, amount: i64) -> Result<(), StoreError> {
+        self.ask_surely(Settle { reservation, amount: amount.max(0), at: Moment::now() }).await
     }
 
     /// Gives back what was put aside.

@@ -186,15 +186,15 @@ async fn money_is_put_aside_and_charged_once(trial: &Trial) {
     assert_eq!(two, Reserve::NotEnough { balance: 100, reserved: 60, needed: 60 });
     let small = reserve(&store, &ada, 40, "r3").await;
     assert_eq!(sums(&store, &ada).await, (100, 100));
-    store.settle(one.clone(), 25);
-    store.settle(one.clone(), 25);
-    store.settle(one, 30);
+    store.settled(one.clone(), 25).await.unwrap();
+    store.settled(one.clone(), 25).await.unwrap();
+    store.settled(one, 30).await.unwrap();
     assert_eq!(sums(&store, &ada).await, (75, 40));
-    store.release(small.clone());
-    store.release(small);
+    store.settled(small.clone(), 0).await.unwrap();
+    store.settled(small, 0).await.unwrap();
     assert_eq!(sums(&store, &ada).await, (75, 0));
     let over = reserve(&store, &ada, 75, "r4").await;
-    store.settle(over, 80);
+    store.settled(over, 80).await.unwrap();
     assert_eq!(sums(&store, &ada).await, (-5, 0), "below nothing by what was not foreseen, and no more");
     assert!(matches!(store.reserve(&ada, 1, "r5").await.unwrap(), Reserve::NotEnough { balance: -5, .. }));
     let nobody = store.reserve(&AccountId::new("acc_x"), 1, "r6").await.unwrap_err();
@@ -234,7 +234,7 @@ async fn what_a_dead_gateway_had_put_aside_is_given_back_and_its_charge_still_co
     // It was not dead after all.
     let Claimed::Mine(claim) = claimed else { panic!("{claimed:?}") };
     store.finish(claim, record("late"), Some((reservation.clone(), 20))).await.unwrap();
-    store.settle(reservation, 20);
+    store.settled(reservation, 20).await.unwrap();
     assert_eq!(sums(&store, &ada).await, (80, 0));
     assert_eq!(store.claim(claiming("k", 1)).await.unwrap(), Claimed::Finished(record("late")));
     assert!(trial.books_are_right().await);
@@ -298,18 +298,18 @@ async fn one_does_it_and_the_others_get_its_answer(trial: &Trial) {
     assert_eq!(store.claim(claiming("k", 2)).await.unwrap(), Claimed::OtherPayload);
     // What is finished stays as it is.
     store.finish(claim.clone(), record("other"), None).await.unwrap();
-    store.forget(claim);
+    store.forgotten(claim).await.unwrap();
     assert_eq!(store.claim(claiming("k", 1)).await.unwrap(), Claimed::Finished(record("done")));
 }
 
 async fn a_key_is_free_again_when_it_is_forgotten_or_over_its_time(trial: &Trial) {
     let store = trial.open();
     let claim = mine(&store, claiming("k", 1)).await;
-    store.forget(claim.clone());
+    store.forgotten(claim.clone()).await.unwrap();
     let second = mine(&store, claiming("k", 2)).await;
     // The first run has nothing to say any more.
     store.finish(claim.clone(), record("old"), None).await.unwrap();
-    store.forget(claim);
+    store.forgotten(claim).await.unwrap();
     assert!(matches!(store.claim(claiming("k", 2)).await.unwrap(), Claimed::Running { .. }));
     store.finish(second, record("new"), None).await.unwrap();
     let last = Claiming { at: Moment(AT.0 + 59_999), ..claiming("k", 2) };
@@ -329,7 +329,7 @@ async fn what_nobody_knows_is_told_or_done_again(trial: &Trial) {
         Claimed::OtherPayload
     );
     let claim = mine(&store, again).await;
-    store.abandon(claim, None);
+    store.leave_unknown(claim, None, None).await.unwrap();
     assert_eq!(store.claim(claiming("k", 1)).await.unwrap(), Claimed::Unknown(None));
 }
 
