@@ -12,7 +12,7 @@ use aplomb_core::Catalog;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
-use crate::admin::{Admin, AdminToken};
+use crate::admin::{Admin, AdminToken, state_folder};
 use crate::config::{Config, Mistake, Server};
 use crate::credential::Credentials;
 use crate::lanes::LaneGlance;
@@ -22,6 +22,7 @@ use crate::net::{
 };
 use crate::pipeline;
 use crate::setup::{Setup, SetupError};
+use crate::store::{OpenError, Store};
 use crate::worker::{Shared, Worker};
 
 /// Reads the configuration anew: the new one, or every mistake in it.
@@ -57,6 +58,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// What must outlive the process can't be kept.
+    #[error(transparent)]
+    Store(#[from] OpenError),
     /// The system gives no more threads.
     #[error("no threads can be started")]
     Threads(#[source] io::Error),
@@ -79,9 +83,10 @@ impl Gateway {
     ) -> Result<Self, StartError> {
         let server = config.server.clone();
         let credentials = Credentials::default();
+        let place = config.needed_store();
         let setup = Setup::new(config, catalog, &credentials, None)?;
         let settings = listen_settings(&server)?;
-        let proxies = Arc::new(Proxies::from_env(env)?);
+        let proxies = Arc::new(Proxies::from_env(&env)?);
         let dial = Dial { trust: Arc::new(Trust::system()), proxies };
         let pool = PoolSettings { dial, ..PoolSettings::default() };
         let workers = server.workers.unwrap_or_else(cores).max(1);
@@ -94,7 +99,8 @@ impl Gateway {
             listeners.first().and_then(|listener| listener.local_addr().ok()).unwrap_or(else_)
         };
         let (listen, admin) = (address(&callers, server.listen), address(&admins, server.admin));
-        let shared = Arc::new(Shared::new(setup, credentials));
+        let store = place.map(|place| Store::open_configured(&place, state_folder(&env))).transpose()?;
+        let shared = Arc::new(Shared::new(setup, credentials, store));
         let (stop, stopped) = stopper();
         let inputs: Vec<_> = callers
             .into_iter()
@@ -110,6 +116,9 @@ impl Gateway {
                 let (settings, stop) = (settings.clone(), stopped.clone());
                 async move {
                     if let Some(admin) = admin {
+                        // One thread hears of changes for all of them.
+                        let shared = Arc::clone(own.shared());
+                        tokio::task::spawn_local(async move { shared.keyring.watch().await });
                         let settings = ListenSettings::default();
                         tokio::task::spawn_local(serve(admin, settings, Rc::new(own), stop.clone()));
                     }

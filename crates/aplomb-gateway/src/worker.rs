@@ -12,10 +12,13 @@ use arc_swap::ArcSwap;
 
 use crate::credential::Credentials;
 use crate::id::RequestId;
+use crate::keys::{Attempts, Issuers, Keyring, Tally};
 use crate::lanes::Lanes;
 use crate::limits::{Counts, Together};
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
+use crate::office::Office;
 use crate::setup::{Setup, Target};
+use crate::store::Store;
 
 /// What all threads of a process share.
 #[derive(Debug)]
@@ -33,12 +36,22 @@ pub(crate) struct Shared {
     pub(crate) counts: Arc<Counts>,
     /// Our own credentials.
     pub(crate) credentials: Credentials,
+    /// What is asked about accounts and keys; absent where no route needs any.
+    pub(crate) office: Option<Office>,
+    /// What is known of callers' keys.
+    pub(crate) keyring: Keyring,
+    /// Whose signed tokens are taken.
+    pub(crate) issuers: Issuers,
+    /// Who tried to guess a key.
+    pub(crate) attempts: Attempts,
+    /// What is counted of callers.
+    pub(crate) tally: Tally,
     via: Via,
 }
 
 impl Shared {
     /// Begins with this setup.
-    pub(crate) fn new(setup: Setup, credentials: Credentials) -> Self {
+    pub(crate) fn new(setup: Setup, credentials: Credentials, store: Option<Store>) -> Self {
         Self {
             setup: ArcSwap::from_pointee(setup),
             draining: AtomicBool::new(false),
@@ -47,6 +60,11 @@ impl Shared {
             lanes: Arc::new(Lanes::new()),
             counts: Arc::new(Counts::new()),
             credentials,
+            office: store.clone().map(Office::of),
+            keyring: Keyring::new(store),
+            issuers: Issuers::default(),
+            attempts: Attempts::default(),
+            tally: Tally::default(),
             via: Via::new(
                 uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)),
             ),
@@ -151,6 +169,11 @@ impl Worker {
         let place = || self.0.shared.setup.load().config.shared.clone();
         // A wrong URL was refused with the configuration.
         self.0.together.get_or_init(|| Together::new(&place()?.url).ok()).clone()
+    }
+
+    /// The thread's connections to whom the system's own authorities vouch for.
+    pub(crate) fn plain_pool(&self) -> Pool {
+        self.0.pool.clone()
     }
 
     /// The queues towards every upstream quota.

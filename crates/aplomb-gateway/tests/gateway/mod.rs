@@ -19,8 +19,10 @@ mod resume;
 mod streams;
 
 mod credentials;
+mod keys;
 mod limits;
 mod logs;
 mod metrics;
 mod running;
+mod tokens;
 mod trust;
