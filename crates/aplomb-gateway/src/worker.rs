@@ -14,7 +14,7 @@ use crate::credential::Credentials;
 use crate::id::RequestId;
 use crate::keys::{Attempts, Issuers, Keyring, Tally};
 use crate::lanes::Lanes;
-use crate::limits::{Counts, Together};
+use crate::limits::{Counts, Leases, Together};
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
 use crate::office::Office;
 use crate::setup::{Setup, Target};
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) lanes: Arc<Lanes>,
     /// What callers used of their limits.
     pub(crate) counts: Arc<Counts>,
+    /// What was borrowed of limits that gateways count together.
+    pub(crate) leases: Leases,
     /// Our own credentials.
     pub(crate) credentials: Credentials,
     /// What is asked about accounts and keys; absent where no route needs any.
@@ -59,6 +61,7 @@ impl Shared {
             held: AtomicU64::new(0),
             lanes: Arc::new(Lanes::new()),
             counts: Arc::new(Counts::new()),
+            leases: Leases::default(),
             credentials,
             office: store.clone().map(Office::of),
             keyring: Keyring::new(store),
@@ -168,7 +171,7 @@ impl Worker {
     pub(crate) fn together(&self) -> Option<Together> {
         let place = || self.0.shared.setup.load().config.shared.clone();
         // A wrong URL was refused with the configuration.
-        self.0.together.get_or_init(|| Together::new(&place()?.url).ok()).clone()
+        self.0.together.get_or_init(|| Together::new(&place()?, &self.0.shared.leases).ok()).clone()
     }
 
     /// The thread's connections to whom the system's own authorities vouch for.

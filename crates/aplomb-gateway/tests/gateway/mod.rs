@@ -24,5 +24,6 @@ mod limits;
 mod logs;
 mod metrics;
 mod running;
+mod shared_limits;
 mod tokens;
 mod trust;
