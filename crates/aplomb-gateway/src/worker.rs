@@ -12,10 +12,12 @@ use arc_swap::ArcSwap;
 
 use crate::credential::Credentials;
 use crate::id::RequestId;
+use crate::keys::{Attempts, Issuers, Keyring, Tally};
 use crate::lanes::Lanes;
 use crate::limits::{Counts, Leases, Together};
 use crate::money::Remembered;
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
+use crate::office::Office;
 use crate::setup::{Setup, Target};
 use crate::store::Store;
 
@@ -41,6 +43,16 @@ pub(crate) struct Shared {
     pub(crate) store: Option<Store>,
     /// What accounts had, for when the store can't be reached.
     pub(crate) remembered: Remembered,
+    /// What is asked about accounts and keys; absent where no route needs any.
+    pub(crate) office: Option<Office>,
+    /// What is known of callers' keys.
+    pub(crate) keyring: Keyring,
+    /// Whose signed tokens are taken.
+    pub(crate) issuers: Issuers,
+    /// Who tried to guess a key.
+    pub(crate) attempts: Attempts,
+    /// What is counted of callers.
+    pub(crate) tally: Tally,
     via: Via,
 }
 
@@ -56,8 +68,13 @@ impl Shared {
             counts: Arc::new(Counts::new()),
             leases: Leases::default(),
             credentials,
+            office: store.clone().map(Office::of),
+            keyring: Keyring::new(store.clone()),
             store,
             remembered: Remembered::default(),
+            issuers: Issuers::default(),
+            attempts: Attempts::default(),
+            tally: Tally::default(),
             via: Via::new(
                 uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)),
             ),
@@ -162,6 +179,11 @@ impl Worker {
         let place = || self.0.shared.setup.load().config.shared.clone();
         // A wrong URL was refused with the configuration.
         self.0.together.get_or_init(|| Together::new(&place()?, &self.0.shared.leases).ok()).clone()
+    }
+
+    /// The thread's connections to whom the system's own authorities vouch for.
+    pub(crate) fn plain_pool(&self) -> Pool {
+        self.0.pool.clone()
     }
 
     /// The queues towards every upstream quota.

@@ -20,11 +20,13 @@ mod streams;
 
 mod credentials;
 mod idempotency;
+mod keys;
 mod limits;
 mod logs;
 mod metrics;
 mod running;
 mod shared_limits;
+mod tokens;
 mod trust;
 
 mod validate;
