@@ -22,7 +22,7 @@ GOOD = {"model": "notes-small", "messages": [{"role": "user", "content": "Say th
 CHAT = "/v1/chat/completions"
 
 
-def config(app: str, absent: str, names: tuple[str, ...] = CONTRACTS) -> str:
+def config(app: str, absent: str, names: tuple[str, ...] = CONTRACTS, store: str = "") -> str:
     """Routes for each contract: before the app, by its document and without; before nobody; and before a limit."""
     quick = 'credential = "none"\ntimeouts = { connect = "2s", headers = "300ms" }'
     rules = f'validate = "{EXAMPLE}/openapi.json"\nreplay_bytes = "64KiB"'
@@ -31,6 +31,12 @@ def config(app: str, absent: str, names: tuple[str, ...] = CONTRACTS) -> str:
     text += upstream("limited", app, "openai", 'credential = "none"\nlimits = { requests = "1/min burst 1" }')
     text += '[tier.free]\nrequests = "1/min"\nper = "route"\n'
     text += upstream("groq", app, "groq", 'credential = "none"') + upstream("patient", app, "openai", 'credential = "none"')
+    if store:
+        text += f'[store]\nurl = "sqlite:{store}"\n'
+        for name in names:
+            text += route(f"/keyed/{name}", "app", answer=name, more='keys = "required"')
+            text += route(f"/priced/{name}", "app", answer=name, more='keys = "required"\nprice = { request = 1000 }')
+            text += route(f"/once/{name}", "app", answer=name, more='idempotency = "optional"')
     for name in names:
         text += route(f"/{name}", "app", answer=name, more=rules)
         text += route(f"/absent/{name}", "absent", answer=name, more=rules)
@@ -123,6 +129,12 @@ TRIGGERS = [
         for status, kind in ((424, "dependency_failed"), (498, "overloaded"))
     ),
 ]
+
+
+def keyed(contract: str, key: str) -> dict[str, str]:
+    """A key of ours, sent as the contract sends keys."""
+    auth = dialect(contract).get("auth", {"header": "authorization", "prefix": "Bearer "})
+    return {auth["header"]: auth.get("prefix", "") + key}
 
 
 def documented(contract: str) -> set[int]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -13,13 +16,16 @@ import matrix
 from dialects import ROOT
 from notes import EXAMPLE, Notes
 from plain import absent
-from protected import CHAT, CONTRACTS, GOOD, TRIGGERS, check, config, documented, post, without
-from running import Gateway
+from protected import CHAT, CONTRACTS, GOOD, TRIGGERS, check, config, documented, keyed, post, without
+from running import ADMIN_TOKEN, Gateway, binary
 
 TITLE = "contracts before an API without errors: status by trigger"
 PAGE = ROOT / "docs/contracts.md"
 # Nobody is left to be answered: what was seen stands in the log.
 GONE = "a caller that hangs up"
+NO_KEY, REVOKED, NARROW = "a request without a key", "a key that was taken back", "a key for another route"
+NO_MONEY = "an account without money"
+IN_USE = "an idempotency key in use"
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +37,35 @@ def notes():
 
 @pytest.fixture(scope="module")
 def protected(notes, tmp_path_factory):
-    """A gateway with three routes for each contract."""
-    running = Gateway(tmp_path_factory.mktemp("protected"), config(notes.url, absent()))
+    """A gateway with routes for each contract, and a store for keys and money."""
+    folder = tmp_path_factory.mktemp("protected")
+    running = Gateway(folder, config(notes.url, absent(), store=str(folder / "aplomb.db")))
     yield running
     running.stop()
 
 
+def office(gateway: Gateway, *args: str) -> dict:
+    """Asks the admin port of a gateway as its operator does."""
+    env = {**os.environ, "APLOMB_ADMIN_TOKEN": ADMIN_TOKEN}
+    command = [binary(), *args, "--admin", gateway.admin, "--json"]
+    said = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    return json.loads(said.stdout)
+
+
+@pytest.fixture(scope="module")
+def keys(protected):
+    """Keys of an account without money: one for everything, one that is good for nothing here, one taken back."""
+
+    office(protected, "accounts", "create", "poor")
+    made = {"good": office(protected, "keys", "create", "--account", "poor")["key"]}
+    made["narrow"] = office(protected, "keys", "create", "--account", "poor", "--route", "/elsewhere")["key"]
+    made["revoked"] = office(protected, "keys", "create", "--account", "poor")["key"]
+    office(protected, "keys", "revoke", made["revoked"])
+    return made
+
+
 def test_the_document_of_the_example_is_what_its_app_says():
-    import json
     import sys
 
     sys.path.insert(0, str(EXAMPLE))
@@ -54,11 +81,18 @@ def test_the_example_protects_its_app(notes, tmp_path):
     shutil.copy(EXAMPLE / "openapi.json", tmp_path)
     running = Gateway(tmp_path, text)
     try:
-        assert httpx.post(f"{running.url}{CHAT}", json=GOOD, timeout=20).status_code == 200
-        wrong = httpx.post(f"{running.url}{CHAT}", json={**GOOD, "model": "notes-smal", "temperature": 9}, timeout=20)
-        assert wrong.status_code == 422 and len(wrong.json()["error"]["field_errors"]) == 2
-        assert httpx.get(f"{running.url}/v1/gone", timeout=20).status_code == 404
-        with httpx.Client(base_url=running.url, timeout=20) as caller:
+        office(running, "accounts", "create", "acme")
+        office(running, "accounts", "top-up", "acme", "1", "--reference", "first")
+        key = {"authorization": f"Bearer {office(running, 'keys', 'create', '--account', 'acme')['key']}"}
+        assert httpx.get(f"{running.url}/v1/notes", timeout=20).status_code == 401
+        with httpx.Client(base_url=running.url, headers=key, timeout=20) as caller:
+            once = {"idempotency-key": "one"}
+            first, again = (caller.post(CHAT, json=GOOD, headers=once) for _ in range(2))
+            assert first.status_code == again.status_code == 200 and first.content == again.content
+            assert again.headers["idempotent-replayed"] == "true"
+            wrong = caller.post(CHAT, json={**GOOD, "model": "notes-smal", "temperature": 9})
+            assert wrong.status_code == 422 and len(wrong.json()["error"]["field_errors"]) == 2
+            assert caller.get("/v1/gone").status_code == 404
             asked = (caller.get("/v1/notes") for _ in range(100))
             refused = next(answer for answer in asked if answer.status_code != 200)
         assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
@@ -123,6 +157,38 @@ def test_every_field_is_told_in_the_form_of_the_dialect(protected):
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
+def test_keys_and_money_are_told_by_the_contract(protected, keys, contract: str):
+    for what, path, key, kind in (
+        (NO_KEY, "keyed", None, "authentication"),
+        (REVOKED, "keyed", keys["revoked"], "authentication"),
+        (NARROW, "keyed", keys["narrow"], "permission"),
+        (NO_MONEY, "priced", keys["good"], "payment_required"),
+    ):
+        headers = keyed(contract, key) if key else {}
+        answer = httpx.get(f"{protected.url}/{path}/{contract}/v1/notes", headers=headers, timeout=20)
+        check(contract, answer)
+        assert answer.headers["aplomb-kind"] == kind, what
+        matrix.note(TITLE, what, contract, str(answer.status_code))
+    let_in = httpx.get(f"{protected.url}/keyed/{contract}/v1/notes", headers=keyed(contract, keys["good"]), timeout=20)
+    assert let_in.status_code == 200
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_a_key_in_use_is_told_by_the_contract(protected, contract: str):
+    def send() -> httpx.Response:
+        # The upstream sleeps, so that the first is still under way when the second comes.
+        headers = {"idempotency-key": f"twice-{contract}"}
+        return httpx.post(f"{protected.url}/once/{contract}/v1/notes/sleep", headers=headers, json={}, timeout=20)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: send(), range(2)))
+    second = next(answer for answer in answers if answer.headers["aplomb-kind"] == "conflict")
+    check(contract, second)
+    assert second.headers["x-should-retry"] == "true" and int(second.headers["retry-after"]) >= 1
+    matrix.note(TITLE, IN_USE, contract, str(second.status_code))
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
 def test_a_caller_that_hangs_up_is_told_to_the_log_as_499(protected, contract: str):
     path = f"/{contract}/v1/notes/sleepy"
     with pytest.raises(httpx.ReadTimeout):
@@ -148,7 +214,7 @@ def page() -> str:
         "| trigger | " + " | ".join(f"`{name}`" for name in CONTRACTS) + " |",
         "|---|" + "---|" * len(CONTRACTS),
     ]
-    for what in (*(trigger.what for trigger in TRIGGERS), GONE):
+    for what in (*(trigger.what for trigger in TRIGGERS), NO_KEY, REVOKED, NARROW, NO_MONEY, IN_USE, GONE):
         lines.append(f"| {what} | " + " | ".join(seen[what].get(name, "·") for name in CONTRACTS) + " |")
     lines += ["", "## Not seen yet", "", "Documented, and not caused by any of these.", "", "| contract | statuses |", "|---|---|"]
     for name in CONTRACTS:
