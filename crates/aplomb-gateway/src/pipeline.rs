@@ -183,12 +183,20 @@ async fn prepare(
     authenticate::check_model(worker, &received, &caller)?;
     let received = validate::check(received)?;
     mishap::perhaps(&received.headers);
-    let run = match deduplicate::check(worker, &received, &caller, trail).await? {
+    // What takes the store is boxed: routes that ask for none of it carry none of it.
+    let protect = &received.way.route.protect;
+    let seen = match protect.keeps_answers() {
+        true => Box::pin(deduplicate::check(worker, &received, &caller, trail)).await?,
+        false => Seen::Unkeyed,
+    };
+    let run = match seen {
         Seen::Before(reply) => return Ok(Step::Tell(*reply)),
         Seen::First(run) => Some(run),
         Seen::Unkeyed => None,
     };
-    trail.money = reserve::put(worker, &received, &caller, trail).await?;
+    if !protect.price.is_free() {
+        trail.money = Box::pin(reserve::put(worker, &received, &caller, trail)).await?;
+    }
     let counts_tokens = trail.admission.as_ref().and_then(Admission::tier).is_some_and(Tier::counts_tokens);
     plan::choose(received, caller, counts_tokens).map(|plan| Step::Ask(plan, run))
 }

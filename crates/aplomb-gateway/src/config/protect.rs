@@ -35,12 +35,14 @@ impl Protect {
         self.keys == Keys::Required || self.tier.is_some()
     }
 
+    /// Whether answers may be kept, to be given once more.
+    pub fn keeps_answers(&self) -> bool {
+        self.idempotency.mode != IdempotencyMode::Off || !self.dedupe.is_zero()
+    }
+
     /// Whether anything of it needs the store.
     pub fn needs_store(&self) -> bool {
-        self.keys == Keys::Required
-            || self.idempotency.mode != IdempotencyMode::Off
-            || !self.dedupe.is_zero()
-            || !self.price.is_free()
+        self.keys == Keys::Required || self.keeps_answers() || !self.price.is_free()
     }
 }
 
