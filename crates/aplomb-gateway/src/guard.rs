@@ -26,6 +26,8 @@ use crate::teller::Teller;
 pub(crate) struct StreamEnd {
     /// What went wrong, if something did.
     pub(crate) failure: RefCell<Option<Failure>>,
+    /// What passes next says that the answer is whole.
+    pub(crate) ends: Cell<bool>,
     /// The answer was whole.
     pub(crate) complete: Cell<bool>,
     /// The tokens that it told of so far, if they are counted.
@@ -122,7 +124,8 @@ pub(crate) fn watch(
     begun: Begun,
 ) -> Opened {
     let Begun { body, reader, ready } = begun;
-    let end = Rc::new(StreamEnd { usage: Cell::new(reader.usage()), ..StreamEnd::default() });
+    let (usage, ends) = (Cell::new(reader.usage()), Cell::new(reader.is_complete()));
+    let end = Rc::new(StreamEnd { usage, ends, ..StreamEnd::default() });
     let idle = target.upstream.timeouts.idle;
     let guard = Guard {
         upstream: Some(body),
@@ -249,7 +252,9 @@ impl http_body::Body for Guard {
                     if let Some(reader) = &mut self.reader {
                         let seen = reader.feed(data, SystemTime::now());
                         let usage = reader.usage();
+                        let ends = reader.is_complete();
                         self.end.usage.set(usage);
+                        self.end.ends.set(ends);
                         self.take(seen);
                     }
                 }

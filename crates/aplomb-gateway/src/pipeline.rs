@@ -22,15 +22,18 @@ use hyper::body::Incoming;
 
 use crate::browser;
 use crate::config::Tier;
+use crate::keep::{self, Keyed};
 use crate::keepalive::{self, Keepalive};
 use crate::limits::Admission;
 use crate::net::{Body, ConnInfo, Refusal};
 use crate::problem::Problem;
 use crate::reply::Reply;
+use crate::run::Run;
 use crate::setup::Setup;
+use crate::stage::deduplicate::Seen;
 use crate::stage::plan::Plan;
 use crate::stage::receive::Received;
-use crate::stage::{admit, authenticate, dispatch, plan, receive, respond, settle};
+use crate::stage::{admit, authenticate, deduplicate, dispatch, plan, receive, reserve, respond, settle};
 use crate::trail::Trail;
 use crate::worker::Worker;
 
@@ -52,12 +55,23 @@ pub(crate) fn answer(
     let mishap = Mishap { setup: Arc::clone(&setup), greeting: greeting.clone() };
     let story = async move {
         let outcome = match prepare(&worker, opened, watch.trail()).await {
-            Ok(Step::Ask(plan)) => match plan.keepalive.clone() {
-                None => dispatch::send(&worker, plan, watch.trail()).await,
-                Some(keepalive) => {
+            Ok(Step::Ask(plan, run)) => match (plan.keepalive.clone(), run) {
+                (None, None) => dispatch::send(&worker, plan, watch.trail()).await,
+                (None, Some(run)) => {
+                    return Box::pin(keep::run(Keyed {
+                        worker,
+                        greeting,
+                        watch,
+                        plan,
+                        run,
+                        keepalive: None,
+                    }))
+                    .await;
+                }
+                (Some(keepalive), run) => {
                     let head = respond::head(&setup, &greeting, plan.answer_dialect(None));
-                    let rest = Box::pin(in_sight(worker, greeting, watch, plan, Rc::clone(&keepalive)));
-                    return keepalive::answer(keepalive, head, rest).await;
+                    let rest = in_sight(worker, greeting, watch, plan, (Rc::clone(&keepalive), run));
+                    return keepalive::answer(keepalive, head, Box::pin(rest)).await;
                 }
             },
             Ok(Step::Tell(reply)) => Ok(reply),
@@ -104,8 +118,8 @@ pub(crate) fn refuse(worker: &Worker, refusal: Refusal) -> Response<Body> {
 
 /// What is to be done with a request that was prepared.
 enum Step {
-    /// An upstream is to be asked.
-    Ask(Plan),
+    /// An upstream is to be asked, perhaps under a key.
+    Ask(Plan, Option<Run>),
     /// The answer is known.
     Tell(Reply),
 }
@@ -159,10 +173,14 @@ async fn prepare(
     let received = receive::body(worker, received, incoming).await?;
     authenticate::check_model(worker, &received, &caller)?;
     // validate: is it what the route's schema asks for?
-    // deduplicate: was it seen before?
-    // reserve: can it be paid?
+    let run = match deduplicate::check(worker, &received, &caller, trail).await? {
+        Seen::Before(reply) => return Ok(Step::Tell(*reply)),
+        Seen::First(run) => Some(run),
+        Seen::Unkeyed => None,
+    };
+    trail.money = reserve::put(worker, &received, &caller, trail).await?;
     let counts_tokens = trail.admission.as_ref().and_then(Admission::tier).is_some_and(Tier::counts_tokens);
-    plan::choose(received, caller, counts_tokens).map(Step::Ask)
+    plan::choose(received, caller, counts_tokens).map(|plan| Step::Ask(plan, run))
 }
 
 /// The rest of the story while its caller sees that it waits: the head may have left before the answer is known.
@@ -171,8 +189,12 @@ async fn in_sight(
     greeting: receive::Greeting,
     mut watch: settle::Watch,
     plan: Plan,
-    keepalive: Rc<Keepalive>,
+    (keepalive, run): (Rc<Keepalive>, Option<Run>),
 ) -> Response<Body> {
+    if let Some(run) = run {
+        let keepalive = Some(keepalive);
+        return keep::run(Keyed { worker, greeting, watch, plan, run, keepalive }).await;
+    }
     let setup = Arc::clone(plan.setup());
     let outcome = dispatch::send(&worker, plan, watch.trail()).await;
     let told = match keepalive.head_is_gone() {

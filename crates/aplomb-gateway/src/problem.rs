@@ -1,5 +1,7 @@
 //! A problem: a failure on its way to the caller, with everything that the answer must say about it.
 
+use std::time::Duration;
+
 use aplomb_core::{Advice, Dialect, Failure, Fault, Kind};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -64,6 +66,18 @@ impl Problem {
     /// A request that Aplomb itself refuses, with the sentence for it.
     pub(crate) fn refused(kind: Kind, message: &str) -> Self {
         Self::local(Failure::new(kind).message(message))
+    }
+
+    /// The store can't be reached, and nobody is let in who needs it.
+    pub(crate) fn store_down(what: &str) -> Self {
+        let failure = Failure::new(Kind::Unavailable)
+            .fault(Fault::Gateway)
+            .message(format!(
+                "the gateway's store of {what} can't be reached now; send the request again in a moment"
+            ))
+            .code("store_down")
+            .wait(Duration::from_secs(1));
+        Self { should_retry: true, ..Self::local(failure) }
     }
 
     /// The same, told in this dialect.

@@ -10,6 +10,7 @@ use crate::caller::Caller;
 use crate::id::RequestId;
 use crate::limits::Admission;
 use crate::metrics::Refusal;
+use crate::money::Money;
 use crate::setup::Way;
 
 /// One request's story so far.
@@ -33,6 +34,10 @@ pub(crate) struct Trail {
     pub(crate) queued: Duration,
     /// What kept it from being sent once more.
     pub(crate) refused: Option<Refusal>,
+    /// What was put aside for it, given back when the story is over.
+    pub(crate) money: Option<Money>,
+    /// The store couldn't be reached, and it went on without.
+    pub(crate) store_down: bool,
     /// What was taken from its caller's limits, given back when the story is over.
     pub(crate) admission: Option<Admission>,
 }
@@ -65,6 +70,8 @@ impl Trail {
             attempts: Vec::new(),
             queued: Duration::ZERO,
             refused: None,
+            money: None,
+            store_down: false,
             admission: None,
         }
     }

@@ -15,6 +15,7 @@ use crate::id::RequestId;
 use crate::keys::{Attempts, Issuers, Keyring, Tally};
 use crate::lanes::Lanes;
 use crate::limits::{Counts, Leases, Together};
+use crate::money::Remembered;
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
 use crate::office::Office;
 use crate::setup::{Setup, Target};
@@ -48,6 +49,10 @@ pub(crate) struct Shared {
     pub(crate) attempts: Attempts,
     /// What is counted of callers.
     pub(crate) tally: Tally,
+    /// What outlives the process; absent where no route needs it.
+    pub(crate) store: Option<Store>,
+    /// What accounts had, for when the store can't be reached.
+    pub(crate) remembered: Remembered,
     via: Via,
 }
 
@@ -64,10 +69,12 @@ impl Shared {
             leases: Leases::default(),
             credentials,
             office: store.clone().map(Office::of),
-            keyring: Keyring::new(store),
+            keyring: Keyring::new(store.clone()),
             issuers: Issuers::default(),
             attempts: Attempts::default(),
             tally: Tally::default(),
+            store,
+            remembered: Remembered::default(),
             via: Via::new(
                 uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)),
             ),
@@ -208,11 +215,16 @@ impl Worker {
 
     /// A new request id, of a UUIDv7, so that ids sort by time.
     pub(crate) fn new_id(&self) -> RequestId {
+        RequestId::new(self.new_uuid())
+    }
+
+    /// A new name for anything else.
+    pub(crate) fn new_uuid(&self) -> uuid::Uuid {
         let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis();
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.random_bits().to_le_bytes());
         random[8..].copy_from_slice(&self.random_bits().to_le_bytes()[..2]);
         let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-        RequestId::new(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 }

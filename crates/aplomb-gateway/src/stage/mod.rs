@@ -6,6 +6,10 @@ pub(crate) mod authenticate;
 
 pub(crate) mod admit;
 
+pub(crate) mod deduplicate;
+
+pub(crate) mod reserve;
+
 pub(crate) mod plan;
 
 pub(crate) mod dispatch;

@@ -31,6 +31,7 @@ const REPLAY: HeaderName = HeaderName::from_static("aplomb-replay");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const STREAM: HeaderName = HeaderName::from_static("aplomb-stream");
+const STORE: HeaderName = HeaderName::from_static("aplomb-store");
 const EVENTS: &str = "text/event-stream";
 const NO_REPLAY: HeaderValue = HeaderValue::from_static("no; body too large to keep");
 
@@ -44,6 +45,8 @@ pub(crate) struct Told {
     pub(crate) end: Option<std::rc::Rc<crate::guard::StreamEnd>>,
     /// The call's place in its lane.
     pub(crate) permit: Option<Permit>,
+    /// An upstream may have acted although the answer doesn't say so.
+    pub(crate) outcome_unknown: bool,
 }
 
 /// Makes the answer.
@@ -68,6 +71,9 @@ pub(crate) fn reply(
     }
     headers.insert(REQUEST_ID, greeting.id.header());
     headers.insert(ATTEMPTS, count(trail.attempts.len()));
+    if trail.store_down {
+        headers.insert(STORE, HeaderValue::from_static("down"));
+    }
     if let Some(origin) = &greeting.origin {
         browser::allow(headers, origin);
     }
@@ -110,6 +116,7 @@ pub(crate) fn in_stream(
         failure: Some(Box::new(problem.failure)),
         end: None,
         permit: None,
+        outcome_unknown: problem.outcome_unknown,
     }
 }
 
@@ -135,7 +142,7 @@ fn passed(setup: &Setup, reply: Reply, greeting: &Greeting) -> Told {
     if let Some(failure) = &native {
         name_kind(headers, failure);
     }
-    Told { response, failure: native, end, permit }
+    Told { response, failure: native, end, permit, outcome_unknown: false }
 }
 
 fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -> Told {
@@ -187,7 +194,7 @@ fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -
     if greeting.head {
         *response.body_mut() = Body::empty();
     }
-    Told { response, failure: Some(Box::new(failure)), end: None, permit: None }
+    Told { response, failure: Some(Box::new(failure)), end: None, permit: None, outcome_unknown }
 }
 
 /// The dialect of callers who gave no sign of theirs.

@@ -9,12 +9,13 @@ use std::time::Duration;
 use aplomb_core::dialect::Usage;
 use aplomb_core::{Failure, Fault, Kind};
 use bytes::Bytes;
-use http::Response;
+use http::{Response, header};
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::guard::StreamEnd;
 use crate::lanes::Permit;
 use crate::metrics;
+use crate::money::Delivered;
 use crate::net::{Body, BodyError};
 use crate::observe;
 use crate::setup::Setup;
@@ -54,6 +55,14 @@ impl Watch {
             Some(usage) => admission.settle(usage),
             None if trail.attempts.is_empty() => admission.unused(),
             None => {}
+        }
+    }
+
+    /// What the answer cost is charged; one that tells of a failure costs nothing.
+    fn charge(&mut self, usage: Option<Usage>, delivered: Delivered, succeeded: bool) {
+        let money = self.trail.as_mut().and_then(|trail| trail.money.take());
+        if let Some(money) = money.filter(|_| succeeded) {
+            money.settle(usage, delivered);
         }
     }
 
@@ -99,7 +108,7 @@ pub(crate) struct End {
 
 /// Lets the answer go, and tells its story when it is over.
 pub(crate) fn finish(mut watch: Watch, told: Told) -> Response<Body> {
-    let Told { response, failure, end, permit } = told;
+    let Told { response, failure, end, permit, outcome_unknown: _ } = told;
     let status = response.status().as_u16();
     watch.begun = Some(watch.trail().began.elapsed());
     // Nobody polls a body that is empty from the start, such as one of HEAD: it would seem that the caller went away.
@@ -107,13 +116,18 @@ pub(crate) fn finish(mut watch: Watch, told: Told) -> Response<Body> {
         let bytes = response.body().size_hint().exact().unwrap_or(0);
         let usage = end.and_then(|end| end.usage.get());
         watch.settle(usage);
+        watch.charge(usage, Delivered { bytes, events: 0 }, failure.is_none());
         if let Some(permit) = permit {
             permit.settle(usage, bytes);
         }
         watch.tell(&End { status, failure, bytes, cut: false });
         return response;
     }
-    response.map(|body| Body::stream(Watched { body, watch, status, failure, end, permit, bytes: 0 }))
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let is_events = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+    let delivered = Delivered::default();
+    response
+        .map(|body| Body::stream(Watched { body, watch, status, failure, end, permit, delivered, is_events }))
 }
 
 /// Counts an answer to what the listener refused: it was no request yet, and has nothing else to tell.
@@ -131,7 +145,8 @@ struct Watched {
     end: Option<Rc<StreamEnd>>,
     /// The call's place in its lane: it counts as under way until its answer is over.
     permit: Option<Permit>,
-    bytes: u64,
+    delivered: Delivered,
+    is_events: bool,
 }
 
 impl Watched {
@@ -139,11 +154,23 @@ impl Watched {
         let usage = self.end.as_ref().and_then(|end| end.usage.get());
         self.watch.settle(usage);
         if let Some(permit) = self.permit.take() {
-            permit.settle(usage, self.bytes);
+            permit.settle(usage, self.delivered.bytes);
         }
+        // Nothing came of a stream that broke before its first byte; anything else is what was paid for.
+        let succeeded = self.failure.is_none() && (!cut || self.delivered.bytes > 0);
+        self.watch.charge(usage, self.delivered, succeeded);
         let in_stream = self.end.as_ref().and_then(|end| end.failure.borrow_mut().take());
         let failure = self.failure.take().or_else(|| in_stream.map(Box::new));
-        self.watch.tell(&End { status: self.status, failure, bytes: self.bytes, cut });
+        self.watch.tell(&End { status: self.status, failure, bytes: self.delivered.bytes, cut });
+    }
+}
+
+/// Whoever hangs up in the middle of an answer pays for what was delivered: no other place can see that.
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let usage = self.end.as_ref().and_then(|end| end.usage.get());
+        let succeeded = self.failure.is_none() && self.delivered.bytes > 0;
+        self.watch.charge(usage, self.delivered, succeeded);
     }
 }
 
@@ -158,7 +185,8 @@ impl http_body::Body for Watched {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => {
-                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                let is_events = self.is_events;
+                frame.data_ref().into_iter().for_each(|data| self.delivered.add(data, is_events));
                 if self.body.is_end_stream() {
                     self.over(false);
                 }

@@ -48,8 +48,8 @@ pub(crate) enum Claimed {
         /// Since when.
         since: Moment,
     },
-    /// It was done, and this was the answer.
-    Finished(Record),
+    /// It was done, and this was the answer; absent if it was too large to keep.
+    Finished(Option<Record>),
     /// It may have been done; this was heard of it, if anything was.
     Unknown(Option<Record>),
     /// Another request was made under this key.
@@ -87,7 +87,7 @@ impl Begin {
         let state: &str = row.take(1)?;
         match state {
             "running" => Ok(Claimed::Running { since: Moment(row.take(2)?) }),
-            "finished" => record(row)?.map(Claimed::Finished).ok_or(sqlx::Error::RowNotFound),
+            "finished" => Ok(Claimed::Finished(record(row)?)),
             _ => Ok(Claimed::Unknown(record(row)?)),
         }
     }
@@ -255,10 +255,10 @@ impl Store {
     pub(crate) async fn finish(
         &self,
         claim: Claim,
-        record: Record,
+        record: Option<Record>,
         money: Option<(Reservation, i64)>,
     ) -> Result<(), StoreError> {
-        self.end(claim, "finished", Some(record), money).await
+        self.end(claim, "finished", record, money).await
     }
 
     /// Leaves it open how it went: an upstream may have acted, and this was heard of it.

@@ -34,7 +34,7 @@ async fn kept_answers_are_listed_and_removed_but_not_while_their_request_runs(tr
     let (first, _running) = (claim(&store, "a", "1").await, claim(&store, "a", "2").await);
     let _other = claim(&store, "b", "1").await;
     let record = Record { status: 201, headers: HeaderMap::new(), body: Bytes::from_static(b"done") };
-    store.finish(first, record, None).await.unwrap();
+    store.finish(first, Some(record), None).await.unwrap();
     let none = || (String::new(), String::new());
     let all = store.records(None, none()).await.unwrap();
     assert_eq!(names(&all), [("a", "1"), ("a", "2"), ("b", "1")]);

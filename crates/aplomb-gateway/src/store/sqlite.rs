@@ -22,7 +22,7 @@ use crate::admin::private;
 const BATCH: usize = 512;
 
 /// How long another program may hold the file, such as one that makes a backup.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_secs(2);
 
 /// A file that is open.
 pub(super) struct File {

@@ -233,10 +233,10 @@ async fn what_a_dead_gateway_had_put_aside_is_given_back_and_its_charge_still_co
     assert_eq!(sums(&store, &ada).await, (100, 0));
     // It was not dead after all.
     let Claimed::Mine(claim) = claimed else { panic!("{claimed:?}") };
-    store.finish(claim, record("late"), Some((reservation.clone(), 20))).await.unwrap();
+    store.finish(claim, Some(record("late")), Some((reservation.clone(), 20))).await.unwrap();
     store.settled(reservation, 20).await.unwrap();
     assert_eq!(sums(&store, &ada).await, (80, 0));
-    assert_eq!(store.claim(claiming("k", 1)).await.unwrap(), Claimed::Finished(record("late")));
+    assert_eq!(store.claim(claiming("k", 1)).await.unwrap(), Claimed::Finished(Some(record("late"))));
     assert!(trial.books_are_right().await);
 }
 
@@ -293,13 +293,13 @@ async fn one_does_it_and_the_others_get_its_answer(trial: &Trial) {
     assert_eq!(store.claim(claiming("k", 2)).await.unwrap(), Claimed::OtherPayload);
     let elsewhere = Claiming { scope: "bob".to_owned(), ..claiming("k", 2) };
     mine(&store, elsewhere).await;
-    store.finish(claim.clone(), record("done"), None).await.unwrap();
-    assert_eq!(store.claim(claiming("k", 1)).await.unwrap(), Claimed::Finished(record("done")));
+    store.finish(claim.clone(), Some(record("done")), None).await.unwrap();
+    assert_eq!(store.claim(claiming("k", 1)).await.unwrap(), Claimed::Finished(Some(record("done"))));
     assert_eq!(store.claim(claiming("k", 2)).await.unwrap(), Claimed::OtherPayload);
     // What is finished stays as it is.
-    store.finish(claim.clone(), record("other"), None).await.unwrap();
+    store.finish(claim.clone(), Some(record("other")), None).await.unwrap();
     store.forgotten(claim).await.unwrap();
-    assert_eq!(store.claim(claiming("k", 1)).await.unwrap(), Claimed::Finished(record("done")));
+    assert_eq!(store.claim(claiming("k", 1)).await.unwrap(), Claimed::Finished(Some(record("done"))));
 }
 
 async fn a_key_is_free_again_when_it_is_forgotten_or_over_its_time(trial: &Trial) {
@@ -308,12 +308,12 @@ async fn a_key_is_free_again_when_it_is_forgotten_or_over_its_time(trial: &Trial
     store.forgotten(claim.clone()).await.unwrap();
     let second = mine(&store, claiming("k", 2)).await;
     // The first run has nothing to say any more.
-    store.finish(claim.clone(), record("old"), None).await.unwrap();
+    store.finish(claim.clone(), Some(record("old")), None).await.unwrap();
     store.forgotten(claim).await.unwrap();
     assert!(matches!(store.claim(claiming("k", 2)).await.unwrap(), Claimed::Running { .. }));
-    store.finish(second, record("new"), None).await.unwrap();
+    store.finish(second, Some(record("new")), None).await.unwrap();
     let last = Claiming { at: Moment(AT.0 + 59_999), ..claiming("k", 2) };
-    assert_eq!(store.claim(last).await.unwrap(), Claimed::Finished(record("new")));
+    assert_eq!(store.claim(last).await.unwrap(), Claimed::Finished(Some(record("new"))));
     let late = Claiming { at: Moment(AT.0 + 60_000), ..claiming("k", 3) };
     mine(&store, late).await;
 }
@@ -338,8 +338,8 @@ async fn an_answer_and_its_charge_are_kept_together(trial: &Trial) {
     let ada = account(&store, 100).await;
     let reservation = reserve(&store, &ada, 60, "r1").await;
     let claim = mine(&store, claiming("k", 1)).await;
-    store.finish(claim.clone(), record("done"), Some((reservation.clone(), 45))).await.unwrap();
-    store.finish(claim, record("done"), Some((reservation, 45))).await.unwrap();
+    store.finish(claim.clone(), Some(record("done")), Some((reservation.clone(), 45))).await.unwrap();
+    store.finish(claim, Some(record("done")), Some((reservation, 45))).await.unwrap();
     assert_eq!(sums(&store, &ada).await, (55, 0));
     let ledger = store.ledger(&ada, None).await.unwrap();
     assert_eq!(
@@ -368,10 +368,10 @@ async fn a_store_is_there_again_after_it_was_closed(trial: &Trial) {
     let settled = reserve(&store, &ada, 10, "r1").await;
     reserve(&store, &ada, 20, "r2").await;
     let claim = mine(&store, claiming("k", 1)).await;
-    store.finish(claim, record("done"), Some((settled, 7))).await.unwrap();
+    store.finish(claim, Some(record("done")), Some((settled, 7))).await.unwrap();
     drop(store);
     let store = trial.open();
     assert_eq!(sums(&store, &ada).await, (93, 0), "what was put aside for nobody is given back");
-    assert_eq!(store.claim(claiming("k", 1)).await.unwrap(), Claimed::Finished(record("done")));
+    assert_eq!(store.claim(claiming("k", 1)).await.unwrap(), Claimed::Finished(Some(record("done"))));
     assert_eq!(trial.number("SELECT COUNT(*) FROM gateways").await, 1);
 }

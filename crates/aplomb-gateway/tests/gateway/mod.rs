@@ -19,6 +19,7 @@ mod resume;
 mod streams;
 
 mod credentials;
+mod idempotency;
 mod keys;
 mod limits;
 mod logs;

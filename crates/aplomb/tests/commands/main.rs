@@ -12,6 +12,8 @@ mod explain;
 mod failover;
 mod init;
 mod keys;
+#[cfg(unix)]
+mod kill;
 mod mock;
 mod reference;
 mod serve;
