@@ -45,7 +45,7 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
-    /// What a request costs beside nginx (`proxy`), what a failure costs (`core`), what a limited provider yields (`goodput`)
+    /// What a request costs beside nginx (`proxy`), what idempotency keys cost (`keyed`), what a failure costs (`core`), what a limited provider yields (`goodput`)
     Bench {
         #[command(subcommand)]
         bench: Bench,
@@ -75,6 +75,8 @@ enum Chore {
 enum Bench {
     /// nginx and Aplomb before the same upstream, in turns; writes `bench/results/`
     Proxy(bench::Options),
+    /// Requests under idempotency keys a second, with SQLite behind the gateway
+    Keyed(bench::KeyedOptions),
     /// Decoding and rendering a failure, in nanoseconds
     Core,
     /// Jobs against a provider with a limit or an outage, direct and through Aplomb; writes `bench/results/`
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Sync { check } => sync::run(check),
         Chore::Bench { bench: Bench::Proxy(options) } => bench::proxy(&options),
+        Chore::Bench { bench: Bench::Keyed(options) } => bench::keyed(&options),
         Chore::Bench { bench: Bench::Core } => bench::core(),
         Chore::Bench { bench: Bench::Goodput(options) } => bench::goodput(&options),
         Chore::Sim(options) => sim::run(&options),

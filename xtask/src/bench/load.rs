@@ -69,6 +69,21 @@ impl Load {
         Ok(load)
     }
 
+    /// The same, each request under an idempotency key of its own.
+    ///
+    /// # Errors
+    /// The folder can't be written.
+    pub(super) fn keyed(folder: &Path) -> Outcome<Self> {
+        let plain = Self::new(folder)?;
+        let script = folder.join("keyed.lua");
+        let text = fs::read_to_string(&plain.script).map_err(|cause| Trouble::file(&plain.script, &cause))?;
+        let keys = "local n = 0\nlocal run = tostring(os.time())\n\
+                    function request()\n  n = n + 1\n  wrk.headers['Idempotency-Key'] = run .. '-' .. n\n  \
+                    return wrk.format()\nend\n";
+        fs::write(&script, text + keys).map_err(|cause| Trouble::file(&script, &cause))?;
+        Ok(Self { script, ..plain })
+    }
+
     /// Asks as fast as answers come, for this long.
     ///
     /// # Errors

@@ -1,11 +1,15 @@
 //! `cargo xtask bench`: what a request costs, and what a failure costs.
 //!
 //! `proxy` puts nginx and Aplomb before the same fast upstream and measures them in turns, in one run, on the same cores.
+//! `keyed` asks each request under an idempotency key of its own, with SQLite behind the gateway.
 //! `core` times decoding and rendering alone.
 //! `goodput` does jobs against a provider with a limit or an outage, with the official SDK, direct and through Aplomb.
 
 mod proxy;
 pub(crate) use proxy::{Options, run as proxy};
+
+mod keyed;
+pub(crate) use keyed::{Options as KeyedOptions, run as keyed};
 
 mod failure;
 pub(crate) use failure::run as core;

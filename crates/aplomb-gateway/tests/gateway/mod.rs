@@ -28,3 +28,5 @@ mod running;
 mod shared_limits;
 mod tokens;
 mod trust;
+
+mod validate;

@@ -111,7 +111,7 @@ fn kill_under_load(gateway: Gateway, address: SocketAddr, round: u64) -> Told {
             .map(|caller| scope.spawn(move || ask_on(address, &format!("{round}-{caller}"), gone)))
             .collect();
         // From the first request's claim to long after it: uneven steps, so that no two rounds end alike.
-        thread::park_timeout(Duration::from_micros(300 + (round * 7919) % 60_000));
+        thread::park_timeout(Duration::from_micros(300 + (round * 79_193) % 250_000));
         drop(gateway);
         gone.store(true, Ordering::Relaxed);
         callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
