@@ -180,8 +180,8 @@ async fn prepare(
         trail.admission = Some(admission);
     }
     let received = receive::body(worker, received, incoming).await?;
-    authenticate::check_model(worker, &received, &caller)?;
     let received = validate::check(received)?;
+    authenticate::check_model(worker, &received, &caller)?;
     mishap::perhaps(&received.headers);
     // What takes the store is boxed: routes that ask for none of it carry none of it.
     let protect = &received.way.route.protect;

@@ -39,10 +39,6 @@ pub(crate) struct Shared {
     pub(crate) leases: Leases,
     /// Our own credentials.
     pub(crate) credentials: Credentials,
-    /// What outlives the process; absent where no route needs it.
-    pub(crate) store: Option<Store>,
-    /// What accounts had, for when the store can't be reached.
-    pub(crate) remembered: Remembered,
     /// What is asked about accounts and keys; absent where no route needs any.
     pub(crate) office: Option<Office>,
     /// What is known of callers' keys.
@@ -53,6 +49,10 @@ pub(crate) struct Shared {
     pub(crate) attempts: Attempts,
     /// What is counted of callers.
     pub(crate) tally: Tally,
+    /// What outlives the process; absent where no route needs it.
+    pub(crate) store: Option<Store>,
+    /// What accounts had, for when the store can't be reached.
+    pub(crate) remembered: Remembered,
     via: Via,
 }
 
@@ -70,11 +70,11 @@ impl Shared {
             credentials,
             office: store.clone().map(Office::of),
             keyring: Keyring::new(store.clone()),
-            store,
-            remembered: Remembered::default(),
             issuers: Issuers::default(),
             attempts: Attempts::default(),
             tally: Tally::default(),
+            store,
+            remembered: Remembered::default(),
             via: Via::new(
                 uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)),
             ),

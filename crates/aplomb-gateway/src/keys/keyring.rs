@@ -238,3 +238,92 @@ impl Keyring {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::keys::hash;
+    use crate::store::{NewKey, StorePlace};
+
+    /// A store that is gone with the test.
+    struct Trial(PathBuf, Store);
+
+    impl Trial {
+        async fn new() -> Self {
+            let folder = std::env::temp_dir().join(format!("aplomb-keyring-{}", uuid::Uuid::now_v7()));
+            let store = Store::open(StorePlace::Sqlite(folder.join("store.db"))).unwrap();
+            store.create_account("ada", Some("gold"), "test").await.unwrap();
+            Self(folder, store)
+        }
+
+        async fn key(&self, id: &str) {
+            let new = NewKey {
+                id: id.to_owned(),
+                hash: hash(id).bytes(),
+                account: "ada".to_owned(),
+                name: String::new(),
+                tier: None,
+                scopes: json!({}),
+                expires: None,
+            };
+            self.1.create_key(new, "test").await.unwrap();
+        }
+
+        /// Hears what has changed.
+        async fn hear(&self, keyring: &Keyring, number: i64) -> i64 {
+            let asked = Instant::now();
+            let changes = self.1.changes_since(number).await.unwrap();
+            keyring.heard(&changes, asked);
+            changes.upto
+        }
+    }
+
+    impl Drop for Trial {
+        fn drop(&mut self) {
+            let _gone = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_that_is_heard_of_is_forgotten_with_what_depends_on_it() {
+        let trial = Trial::new().await;
+        let keyring = Keyring::new(Some(trial.1.clone()));
+        let number = trial.hear(&keyring, 0).await;
+        assert!(matches!(keyring.key("k").await, Looked::Unknown));
+        trial.key("k").await;
+        assert!(matches!(keyring.key("k").await, Looked::Unknown), "remembered until it is heard of");
+        let number = trial.hear(&keyring, number).await;
+        let Looked::Known(known) = keyring.key("k").await else { panic!("it was made") };
+        assert!(known.hash.is(&hash("k")) && !known.revoked);
+        assert_eq!(known.tier.as_deref(), Some("gold"), "its account's");
+        assert!(keyring.remembered("k").is_some_and(|(_, believed)| believed));
+        trial.1.revoke_key("k", "test").await.unwrap();
+        let number = trial.hear(&keyring, number).await;
+        assert!(keyring.remembered("k").is_none());
+        assert!(matches!(keyring.key("k").await, Looked::Known(known) if known.revoked));
+        let update = crate::store::AccountUpdate { disabled: Some(true), ..Default::default() };
+        assert!(matches!(keyring.account("ada").await, Looked::Known(account) if !account.disabled));
+        trial.1.update_account("ada", update, "test").await.unwrap();
+        trial.hear(&keyring, number).await;
+        assert!(matches!(keyring.key("k").await, Looked::Known(known) if known.account.disabled));
+        assert!(matches!(keyring.account("ada").await, Looked::Known(account) if account.disabled));
+        assert!(matches!(keyring.account("bob").await, Looked::Unknown));
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_not_believed_without_a_word_from_the_store() {
+        let trial = Trial::new().await;
+        trial.key("k").await;
+        let mut keyring = Keyring::new(Some(trial.1.clone()));
+        let Looked::Known(_) = keyring.key("k").await else { panic!("the store has it") };
+        assert!(keyring.remembered("k").is_some_and(|(_, believed)| !believed));
+        keyring.store = None;
+        assert!(matches!(keyring.key("k").await, Looked::Down(Some(_))));
+        assert!(matches!(keyring.key("other").await, Looked::Down(None)));
+        assert!(matches!(keyring.account("ada").await, Looked::Down(None)));
+    }
+}

@@ -247,9 +247,5 @@ fn model_of(received: &Received) -> Option<String> {
     let upstream = way.targets.first().and_then(|target| target.dialect);
     let place = upstream.or(way.answer).and_then(|dialect: &'static Dialect| dialect.model.as_ref())?;
     let body = received.body.kept().map_or(&[][..], |body| body);
-    let path = match received.rest.query() {
-        Some(query) => format!("{}?{query}", &*received.rest),
-        None => received.rest.to_string(),
-    };
-    model::named(place, &path, body).map(std::borrow::Cow::into_owned)
+    model::named(place, received.rest.with_query(), body).map(std::borrow::Cow::into_owned)
 }
