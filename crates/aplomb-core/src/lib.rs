@@ -19,6 +19,9 @@ pub mod header;
 
 pub mod policy;
 
+mod key;
+pub use key::{KEY_BYTES, Key, NewKey, NoKey};
+
 pub mod lane;
 
 pub mod sse;

@@ -93,14 +93,14 @@ fn counted(plan: &Plan, endpoint: Option<&Endpoint>) -> Option<Bytes> {
 }
 
 /// Removes every header by which some API takes credentials.
-fn strip_credentials(setup: &Setup, headers: &mut HeaderMap) {
+pub(crate) fn strip_credentials(setup: &Setup, headers: &mut HeaderMap) {
     for name in &setup.credential_headers {
         headers.remove(name);
     }
 }
 
 /// A query without the parameters by which some API takes credentials.
-fn without_credentials(setup: &Setup, query: &str) -> String {
+pub(crate) fn without_credentials(setup: &Setup, query: &str) -> String {
     let is_credential = |pair: &&str| {
         let name = percent::decoded(pair.split('=').next().unwrap_or_default());
         setup.credential_params.iter().any(|param| param.as_bytes().eq_ignore_ascii_case(&name))

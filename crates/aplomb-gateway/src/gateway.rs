@@ -116,6 +116,9 @@ impl Gateway {
                 let (settings, stop) = (settings.clone(), stopped.clone());
                 async move {
                     if let Some(admin) = admin {
+                        // One thread hears of changes for all of them.
+                        let shared = Arc::clone(own.shared());
+                        tokio::task::spawn_local(async move { shared.keyring.watch().await });
                         let settings = ListenSettings::default();
                         tokio::task::spawn_local(serve(admin, settings, Rc::new(own), stop.clone()));
                     }

@@ -37,12 +37,17 @@ mod limits;
 
 mod metrics;
 
+mod keys;
+
 mod credential;
 pub use credential::{KeyError, KeyFileError};
 
 #[expect(dead_code, unused_imports, reason = "the stages that need it are on their way")]
 mod store;
 pub use store::{OpenError, PlaceError};
+
+mod office;
+pub use office::{Office, OfficeAnswer, RemoteError, RemoteOffice, openapi};
 
 mod setup;
 pub use setup::SetupError;

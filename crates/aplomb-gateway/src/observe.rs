@@ -53,12 +53,12 @@ pub(crate) fn request(trail: &Trail, end: &End) {
         Level::ERROR => line(
             trail,
             end,
-            |fields| tracing::error!(target: "aplomb::request", id = fields.id, asked = fields.asked, route = fields.route, status = fields.status, ms = fields.ms, bytes = fields.bytes, attempts = fields.attempts, kind = fields.kind, fault = fields.fault, trail = fields.trail, error = fields.error, "failed"),
+            |fields| tracing::error!(target: "aplomb::request", id = fields.id, asked = fields.asked, route = fields.route, account = fields.account, key = fields.key, status = fields.status, ms = fields.ms, bytes = fields.bytes, attempts = fields.attempts, kind = fields.kind, fault = fields.fault, trail = fields.trail, error = fields.error, "failed"),
         ),
         Level::WARN => line(
             trail,
             end,
-            |fields| tracing::warn!(target: "aplomb::request", id = fields.id, asked = fields.asked, route = fields.route, status = fields.status, ms = fields.ms, bytes = fields.bytes, attempts = fields.attempts, kind = fields.kind, fault = fields.fault, trail = fields.trail, error = fields.error, "failed"),
+            |fields| tracing::warn!(target: "aplomb::request", id = fields.id, asked = fields.asked, route = fields.route, account = fields.account, key = fields.key, status = fields.status, ms = fields.ms, bytes = fields.bytes, attempts = fields.attempts, kind = fields.kind, fault = fields.fault, trail = fields.trail, error = fields.error, "failed"),
         ),
         _ if enabled!(target: "aplomb::request", Level::INFO) => {
             tracing::info!(
@@ -66,6 +66,8 @@ pub(crate) fn request(trail: &Trail, end: &End) {
                 id = &*trail.id,
                 asked = redact(&trail.asked()).as_ref(),
                 route = trail.route(),
+                account = trail.account(),
+                key = trail.key(),
                 status = end.status,
                 ms = millis(trail),
                 bytes = end.bytes,
@@ -87,6 +89,8 @@ struct Fields<'a> {
     id: &'a str,
     asked: &'a str,
     route: &'a str,
+    account: Option<&'a str>,
+    key: Option<&'a str>,
     status: u16,
     ms: f64,
     bytes: u64,
@@ -103,6 +107,8 @@ fn line(trail: &Trail, end: &End, write: impl FnOnce(&Fields<'_>)) {
         id: &trail.id,
         asked: &redact(&trail.asked()),
         route: trail.route(),
+        account: trail.account(),
+        key: trail.key(),
         status: end.status,
         ms: millis(trail),
         bytes: end.bytes,

@@ -21,7 +21,6 @@ use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
 
 use crate::browser;
-use crate::caller::Caller;
 use crate::config::Tier;
 use crate::keep::{self, Keyed};
 use crate::keepalive::{self, Keepalive};
@@ -34,7 +33,7 @@ use crate::setup::Setup;
 use crate::stage::deduplicate::Seen;
 use crate::stage::plan::Plan;
 use crate::stage::receive::Received;
-use crate::stage::{admit, deduplicate, dispatch, plan, receive, reserve, respond, settle};
+use crate::stage::{admit, authenticate, deduplicate, dispatch, plan, receive, reserve, respond, settle};
 use crate::trail::Trail;
 use crate::worker::Worker;
 
@@ -158,12 +157,11 @@ async fn prepare(
     opened: Result<Opened, Box<Problem>>,
     trail: &mut Trail,
 ) -> Result<Step, Box<Problem>> {
-    let (received, incoming) = match opened? {
+    let (mut received, incoming) = match opened? {
         Opened::Head(received, incoming) => (received, incoming),
         Opened::Known(reply) => return Ok(Step::Tell(reply)),
     };
-    // authenticate: whose key is it, and what may it do?
-    let caller = Caller::default();
+    let caller = authenticate::check(worker, &mut received, trail).await?;
     if admit::is_question(&received) {
         return Ok(Step::Tell(admit::state(worker, &received, &caller)));
     }
@@ -173,6 +171,7 @@ async fn prepare(
         trail.admission = Some(admission);
     }
     let received = receive::body(worker, received, incoming).await?;
+    authenticate::check_model(worker, &received, &caller)?;
     // validate: is it what the route's schema asks for?
     let run = match deduplicate::check(worker, &received, &caller, trail).await? {
         Seen::Before(reply) => return Ok(Step::Tell(*reply)),
@@ -181,7 +180,7 @@ async fn prepare(
     };
     trail.money = reserve::put(worker, &received, &caller, trail).await?;
     let counts_tokens = trail.admission.as_ref().and_then(Admission::tier).is_some_and(Tier::counts_tokens);
-    plan::choose(received, counts_tokens).map(|plan| Step::Ask(plan, run))
+    plan::choose(received, caller, counts_tokens).map(|plan| Step::Ask(plan, run))
 }
 
 /// The rest of the story while its caller sees that it waits: the head may have left before the answer is known.

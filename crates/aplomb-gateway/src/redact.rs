@@ -9,7 +9,7 @@ use regex::Regex;
 static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         r"(?i)\b(?:bearer|token|basic)\s+[a-z0-9._~+/=-]{8,}",
-        r"|\b(?:sk|pk|rk|gsk|xai|key|pplx|csk|hf|r8|ghp|gho|ghs|github_pat|mxb|AIza|ya29|whsec)[-_][a-z0-9._-]{6,}",
+        r"|\b(?:apl|sk|pk|rk|gsk|xai|key|pplx|csk|hf|r8|ghp|gho|ghs|github_pat|mxb|AIza|ya29|whsec)[-_][a-z0-9._-]{6,}",
         r"|\bAIza[a-z0-9_-]{20,}|\bAKIA[A-Z0-9]{12,}|\beyJ[a-z0-9_-]{6,}\.[a-z0-9_-]{6,}(?:\.[a-z0-9_-]*)?",
         r"|\b(?:api[-_]?key|key|token|secret|password|access_token|signature)=[^&\s]{4,}",
         r#"|\b[a-z-]*(?:api[-_]?key|authorization|cookie|password|secret|(?:access|security|auth)[-_]token)[\\"']*\s*[:=]"#,
@@ -36,6 +36,7 @@ mod tests {
         for secret in [
             "Bearer abcdefgh12345678",
             "sk-proj-abcdef123456",
+            "apl_0bPELAU4eqF_10AOhycyamkKyENaw2sLSsN3q0V4f7x1q",
             "gsk_abcdef123456",
             "AIzaSyA1234567890abcdefghij",
             "eyJhbGciOi.eyJzdWIiOiIx.sig",

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use aplomb_core::Failure;
 use http::{Method, Uri};
 
+use crate::caller::Caller;
 use crate::id::RequestId;
 use crate::limits::Admission;
 use crate::metrics::Refusal;
@@ -25,6 +26,8 @@ pub(crate) struct Trail {
     pub(crate) uri: Uri,
     /// The route, once it is known.
     pub(crate) way: Option<Arc<Way>>,
+    /// Who asks, once that is known.
+    pub(crate) caller: Caller,
     /// The attempts in order.
     pub(crate) attempts: Vec<Attempt>,
     /// How long it waited for its turn.
@@ -63,6 +66,7 @@ impl Trail {
             method,
             uri,
             way: None,
+            caller: Caller::default(),
             attempts: Vec::new(),
             queued: Duration::ZERO,
             refused: None,
@@ -80,6 +84,16 @@ impl Trail {
     /// The route's path, as far as it is known.
     pub(crate) fn route(&self) -> &str {
         self.way.as_ref().map_or("-", |way| &way.route.path)
+    }
+
+    /// The account that asks, if it is known.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.caller.account.as_deref()
+    }
+
+    /// The public id of its key, if it has one.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.caller.key.as_deref()
     }
 
     /// An attempt begins; gives its line.

@@ -69,7 +69,11 @@ impl Turns {
         let body = received.body.kept().map_or(0, bytes::Bytes::len);
         Self {
             credential,
-            caller: credential.unwrap_or_else(|| tag.address(received.from.peer.ip())),
+            caller: match &plan.caller.account {
+                // All keys of an account share its turn: more keys don't make more of it.
+                Some(account) => tag.account(account),
+                None => credential.unwrap_or_else(|| tag.address(received.from.peer.ip())),
+            },
             priority: received.priority,
             input: (body as u64).div_ceil(BYTES_PER_TOKEN),
             last: None,

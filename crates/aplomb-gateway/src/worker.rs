@@ -12,10 +12,12 @@ use arc_swap::ArcSwap;
 
 use crate::credential::Credentials;
 use crate::id::RequestId;
+use crate::keys::{Attempts, Issuers, Keyring, Tally};
 use crate::lanes::Lanes;
-use crate::limits::{Counts, Together};
+use crate::limits::{Counts, Leases, Together};
 use crate::money::Remembered;
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
+use crate::office::Office;
 use crate::setup::{Setup, Target};
 use crate::store::Store;
 
@@ -33,12 +35,24 @@ pub(crate) struct Shared {
     pub(crate) lanes: Arc<Lanes>,
     /// What callers used of their limits.
     pub(crate) counts: Arc<Counts>,
+    /// What was borrowed of limits that gateways count together.
+    pub(crate) leases: Leases,
     /// Our own credentials.
     pub(crate) credentials: Credentials,
     /// What outlives the process; absent where no route needs it.
     pub(crate) store: Option<Store>,
     /// What accounts had, for when the store can't be reached.
     pub(crate) remembered: Remembered,
+    /// What is asked about accounts and keys; absent where no route needs any.
+    pub(crate) office: Option<Office>,
+    /// What is known of callers' keys.
+    pub(crate) keyring: Keyring,
+    /// Whose signed tokens are taken.
+    pub(crate) issuers: Issuers,
+    /// Who tried to guess a key.
+    pub(crate) attempts: Attempts,
+    /// What is counted of callers.
+    pub(crate) tally: Tally,
     via: Via,
 }
 
@@ -52,7 +66,13 @@ impl Shared {
             held: AtomicU64::new(0),
             lanes: Arc::new(Lanes::new()),
             counts: Arc::new(Counts::new()),
+            leases: Leases::default(),
             credentials,
+            office: store.clone().map(Office::of),
+            keyring: Keyring::new(store.clone()),
+            issuers: Issuers::default(),
+            attempts: Attempts::default(),
+            tally: Tally::default(),
             store,
             remembered: Remembered::default(),
             via: Via::new(
@@ -158,7 +178,12 @@ impl Worker {
     pub(crate) fn together(&self) -> Option<Together> {
         let place = || self.0.shared.setup.load().config.shared.clone();
         // A wrong URL was refused with the configuration.
-        self.0.together.get_or_init(|| Together::new(&place()?.url).ok()).clone()
+        self.0.together.get_or_init(|| Together::new(&place()?, &self.0.shared.leases).ok()).clone()
+    }
+
+    /// The thread's connections to whom the system's own authorities vouch for.
+    pub(crate) fn plain_pool(&self) -> Pool {
+        self.0.pool.clone()
     }
 
     /// The queues towards every upstream quota.

@@ -1,11 +1,14 @@
 //! The `aplomb` command: a file per command, and here the list of them.
 
+mod accounts;
 mod check;
 mod demo;
 mod dialects;
 mod explain;
 mod init;
+mod keys;
 mod mock;
+mod office;
 mod reference;
 mod say;
 mod serve;
@@ -31,6 +34,8 @@ enum Command {
     Serve(serve::ServeArgs),
     Mock(Box<mock::MockArgs>),
     Demo(demo::DemoArgs),
+    Keys(keys::KeysArgs),
+    Accounts(Box<accounts::AccountsArgs>),
 }
 
 fn main() -> ExitCode {
@@ -42,5 +47,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Mock(args) => mock::run(*args),
         Command::Demo(args) => demo::run(args),
+        Command::Keys(args) => keys::run(args),
+        Command::Accounts(args) => accounts::run(*args),
     }
 }

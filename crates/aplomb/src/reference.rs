@@ -103,7 +103,7 @@ fn page(catalog: &Catalog, dialect: Option<&Dialect>, format: Format) -> String 
     }
 }
 
-/// A page per dialect as Markdown and as HTML, and the catalogue as the index of both.
+/// A page per dialect as Markdown and as HTML, the catalogue as the index of both, and the admin port's document.
 fn write_all(catalog: &Catalog, folder: &Path) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|err| format!("{} can't be made: {err}", folder.display()))?;
     let pages = std::iter::once(("README", "index", None)).chain(
@@ -113,7 +113,7 @@ fn write_all(catalog: &Catalog, folder: &Path) -> Result<(), String> {
         write_file(&folder.join(format!("{md}.md")), &page(catalog, dialect, Format::Md))?;
         write_file(&folder.join(format!("{html}.html")), &page(catalog, dialect, Format::Html))?;
     }
-    Ok(())
+    write_file(&folder.join("admin.openapi.json"), &aplomb_gateway::openapi())
 }
 
 fn write_file(file: &Path, text: &str) -> Result<(), String> {

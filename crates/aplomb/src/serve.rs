@@ -98,7 +98,7 @@ pub(crate) fn run(args: ServeArgs) -> ExitCode {
     let gateway = match Gateway::start(config, catalog, env, reload, token) {
         Ok(gateway) => gateway,
         Err(err) => {
-            say::err(&format!("aplomb: {}\n", causes(&err)));
+            say::err(&format!("aplomb: {}\n", say::causes(&err)));
             return ExitCode::FAILURE;
         }
     };
@@ -143,18 +143,6 @@ fn refused(mistakes: &[Mistake]) -> ExitCode {
     let lines: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
     say::err(&lines);
     ExitCode::from(2)
-}
-
-/// An error and what caused it, in one line.
-fn causes(err: &dyn std::error::Error) -> String {
-    let mut text = err.to_string();
-    let mut cause = err.source();
-    while let Some(err) = cause {
-        text.push_str(": ");
-        text.push_str(&err.to_string());
-        cause = err.source();
-    }
-    text
 }
 
 /// The signals that mean something here; listened to before anybody is told that the gateway serves.

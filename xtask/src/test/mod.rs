@@ -1,5 +1,7 @@
 //! `cargo xtask test`: installs what the tests need, runs them all, and ends with one line of totals.
 
+mod redis;
+
 mod suite;
 pub(crate) use suite::run;
 

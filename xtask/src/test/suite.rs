@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use super::postgres;
+use super::redis;
 use super::tally::Tally;
 use super::venv;
 use crate::command::{self, cargo, program, root, target};
@@ -23,11 +24,12 @@ const COMPILER: Need =
 pub(crate) fn run() -> Outcome {
     debian::provide(&[COMPILER])?;
     let server = postgres::start()?;
+    let counting = redis::start()?;
     let mut rust = rust_tests()?;
-    rust.env("APLOMB_TEST_POSTGRES", &server.url);
+    rust.env("APLOMB_TEST_POSTGRES", &server.url).env("APLOMB_TEST_REDIS", &counting.url);
     let rust = judge("Rust tests", rust);
     // Stopped before anything else, such as an error, ends this chore.
-    drop(server);
+    drop((server, counting));
     let mut results = vec![rust?, judge("documentation tests", doc_tests())?];
     if end_to_end().exists() {
         let python = venv::provide()?;

@@ -1,7 +1,9 @@
 //! The admin port: health, readiness and reload, behind a token; never on the callers' port.
 //!
-//! `service` has the table of what is served there, `token` the check, `state` the file that keeps it.
+//! `service` has the table of what is served there itself, `desk` hands the rest to the office; `token` is the check,
+//! `state` the file that keeps it.
 
+mod desk;
 mod service;
 pub(crate) use service::{Admin, reload};
 mod token;

@@ -8,12 +8,14 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::json;
 
+use super::desk;
 use super::token::AdminToken;
 use crate::browser;
-use crate::config::{Mistake, Server};
+use crate::config::{Mistake, OnStoreDown, Protect, Server};
 use crate::gateway::Reload;
 use crate::metrics;
 use crate::net::{Body, ConnInfo, Refusal, Service};
+use crate::office::{Office, openapi};
 use crate::redact::redact;
 use crate::setup::Setup;
 use crate::worker::Shared;
@@ -39,7 +41,7 @@ struct Place {
 
 const READ: &[Method] = &[Method::GET, Method::HEAD];
 
-const PLACES: [Place; 5] = [
+const PLACES: [Place; 6] = [
     Place { path: "/healthz", methods: READ, open: true, answer: |_| text(StatusCode::OK, "ok\n") },
     Place { path: "/readyz", methods: READ, open: true, answer: Admin::ready },
     Place {
@@ -49,6 +51,12 @@ const PLACES: [Place; 5] = [
         answer: |admin| as_json(StatusCode::OK, &admin.shared.lanes.report()),
     },
     Place { path: "/metrics", methods: READ, open: false, answer: Admin::metrics },
+    Place {
+        path: "/openapi.json",
+        methods: READ,
+        open: false,
+        answer: |_| answer(StatusCode::OK, "application/json", openapi().into_bytes()),
+    },
     Place { path: "/config/reload", methods: &[Method::POST], open: false, answer: Admin::reloaded },
 ];
 
@@ -58,21 +66,30 @@ impl Admin {
         Self { shared, reload, token }
     }
 
-    async fn answer(&self, request: &Request<Incoming>, from: ConnInfo) -> Response<Body> {
-        if self.is_foreign(request) {
+    /// What all threads share.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    async fn answer(&self, request: Request<Incoming>, from: ConnInfo) -> Response<Body> {
+        if self.is_foreign(&request) {
             return text(StatusCode::FORBIDDEN, "this host or page may not use the admin port\n");
         }
         let place = PLACES.iter().find(|place| place.path == request.uri().path());
         let served = place.filter(|place| place.methods.contains(request.method()));
-        if !served.is_some_and(|place| place.open) && !self.lets_in(request, from).await {
+        if !served.is_some_and(|place| place.open) && !self.lets_in(&request, from).await {
             return no_token();
         }
         match (served, place) {
             (Some(served), _) => (served.answer)(self),
             (None, Some(place)) => not_allowed(place),
+            (None, None) if Office::has(request.uri().path()) => desk::answer(&self.shared, request).await,
             (None, None) => {
                 let there: Vec<_> = PLACES.iter().map(|place| place.path).collect();
-                text(StatusCode::NOT_FOUND, &format!("there are {}\n", there.join(", ")))
+                text(
+                    StatusCode::NOT_FOUND,
+                    &format!("there are {}, and what /openapi.json lists\n", there.join(", ")),
+                )
             }
         }
     }
@@ -96,11 +113,18 @@ impl Admin {
 
     fn ready(&self) -> Response<Body> {
         let draining = self.shared.draining.load(Ordering::Relaxed);
-        let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
         let setup = self.shared.setup();
+        let store = self.shared.store.as_ref().map(|store| store.health().is_up());
+        // Where no route can do anything without the store, others should be asked instead.
+        let closed =
+            |protect: &Protect| protect.needs_store() && protect.on_store_down == OnStoreDown::Closed;
+        let stuck = store == Some(false) && setup.config.routes.iter().all(|route| closed(&route.protect));
+        let ready = !draining && !stuck;
+        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let body = json!({
-            "ready": !draining,
+            "ready": ready,
             "draining": draining,
+            "store": store.map(|is_up| if is_up { "up" } else { "down" }),
             "in_flight": self.shared.in_flight.load(Ordering::Relaxed),
             "held_bytes": self.shared.held.load(Ordering::Relaxed),
             "routes": setup.config.routes.iter().count(),
@@ -125,7 +149,7 @@ impl Admin {
 
 impl Service for Admin {
     async fn call(&self, request: Request<Incoming>, from: ConnInfo) -> Response<Body> {
-        self.answer(&request, from).await
+        self.answer(request, from).await
     }
 
     fn refuse(&self, refusal: Refusal, _from: ConnInfo) -> Response<Body> {

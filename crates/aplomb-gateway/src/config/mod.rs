@@ -25,6 +25,7 @@ mod rate;
 pub use rate::{Rate, RateError};
 
 mod limits;
+pub(crate) use limits::fits;
 pub use limits::{Allowance, AllowanceError, Limits, ModelLimits};
 
 mod tier;

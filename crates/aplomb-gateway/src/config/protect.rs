@@ -195,7 +195,7 @@ pub struct ModelPrice {
 
 impl ModelPrice {
     fn is_for(&self, model: &str) -> bool {
-        crate::config::limits::fits(&self.model, model)
+        crate::config::fits(&self.model, model)
     }
 }
 

@@ -18,7 +18,7 @@ impl StorePlace {
     ///
     /// # Errors
     /// A sentence that doesn't repeat the URL: it may hold a password.
-    pub(super) fn read(url: &str) -> Result<Self, String> {
+    pub fn read(url: &str) -> Result<Self, String> {
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             if path.contains(['?', '#']) || path == ":memory:" {

@@ -31,6 +31,11 @@ impl Tag {
         self.0.hash_one(address)
     }
 
+    /// A caller that is known, by its account.
+    pub(crate) fn account(&self, account: &str) -> u64 {
+        self.0.hash_one(("account", account))
+    }
+
     /// The credential that a caller sends, if it sends any.
     pub(crate) fn credential(&self, setup: &Setup, headers: &HeaderMap) -> Option<u64> {
         let names = &setup.credential_headers;

@@ -65,6 +65,22 @@ pub(super) fn spans(tier: &Tier, cost: Cost, requests: u64) -> Vec<(u64, u64)> {
     quotas(tier).map(span).collect()
 }
 
+/// How much the smallest of a tier's limits gives at once, requests and days alike; tokens are counted in requests of
+/// a thousand.
+pub(super) fn smallest_burst(tier: &Tier) -> u64 {
+    let count = |(unit, quota): (Unit, Quota)| match unit {
+        Unit::Requests => quota.burst(),
+        Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => quota.burst() / 1_000,
+    };
+    quotas(tier).map(count).chain(tier.daily).min().unwrap_or(1)
+}
+
+/// By how much each quota moves back when so many requests and tokens were not used.
+pub(super) fn returns(tier: &Tier, requests: u64, tokens: Cost) -> Vec<i64> {
+    let back = spans(tier, tokens, requests);
+    back.into_iter().map(|(span, _)| -i64::try_from(span).unwrap_or(i64::MAX)).collect()
+}
+
 /// By how much each quota moves when a request took something else than was asked for it, in nanoseconds.
 pub(super) fn moves(tier: &Tier, asked: Cost, took: Cost) -> Vec<i64> {
     let nanos = |(unit, quota): (Unit, Quota)| {

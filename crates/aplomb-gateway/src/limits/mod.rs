@@ -15,6 +15,9 @@ mod clock;
 mod fields;
 pub(crate) use fields::write;
 
+mod lease;
+pub(crate) use lease::Leases;
+
 mod shared;
 pub(crate) use shared::{Down, Together};
 

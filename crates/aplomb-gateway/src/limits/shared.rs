@@ -12,9 +12,10 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisError, Script};
 use tokio::time::Instant;
 
-use super::entry::{Entry, Over, moves, spans};
+use super::entry::{Entry, Over, moves, returns, spans};
+use super::lease::{Lease, Leases, Share, share};
 use super::{Ask, Subject};
-use crate::config::{Secret, Tier};
+use crate::config::{SharedMode, SharedPlace, Tier};
 use crate::id::RequestId;
 
 /// How long a server may take to answer: on a network of one's own it takes less than a millisecond.
@@ -36,6 +37,8 @@ struct Line {
     take: Script,
     settle: Script,
     down_until: Cell<Option<Instant>>,
+    /// What this process has borrowed, where gateways borrow.
+    leases: Option<Leases>,
 }
 
 /// The server can't be asked now.
@@ -48,9 +51,9 @@ impl Together {
     ///
     /// # Errors
     /// What is no URL of such a server; told without it, since it may hold a password.
-    pub(crate) fn new(url: &Secret) -> Result<Self, Down> {
+    pub(crate) fn new(place: &SharedPlace, leases: &Leases) -> Result<Self, Down> {
         // The protocol is the same, whatever the fork is called.
-        let url = url.expose().replacen("valkey", "redis", 1);
+        let url = place.url.expose().replacen("valkey", "redis", 1);
         let client = Client::open(url).map_err(|_| Down)?;
         Ok(Self(Rc::new(Line {
             client,
@@ -58,6 +61,7 @@ impl Together {
             take: Script::new(include_str!("take.lua")),
             settle: Script::new(include_str!("settle.lua")),
             down_until: Cell::default(),
+            leases: (place.mode == SharedMode::Lease).then(|| leases.clone()),
         })))
     }
 
@@ -68,7 +72,7 @@ impl Together {
     pub(crate) async fn take(&self, ask: Ask<'_>, id: &RequestId) -> Result<Taken, Down> {
         let mut limits = Vec::new();
         for (index, subject) in ask.subjects.iter().enumerate() {
-            let (over, stands) = self.take_one(subject, ask.tier, ask.cost, id).await?;
+            let (over, stands) = self.borrow(subject, ask.tier, ask.cost, id).await?;
             if let Some(over) = over {
                 // What those before gave is given back: the request is not made.
                 let before = &ask.subjects[..index];
@@ -80,20 +84,57 @@ impl Together {
         Ok(Ok(limits))
     }
 
-    async fn take_one(
+    /// Pays a request from a borrowed share where gateways borrow, and borrows another one when it is used up.
+    async fn borrow(
         &self,
         subject: &Subject,
         tier: &Tier,
         cost: Cost,
         id: &RequestId,
     ) -> Result<(Option<Over>, Vec<Limit>), Down> {
-        let rows = spans(tier, cost, 1);
+        let share = if self.0.leases.is_some() { share(tier) } else { 1 };
+        let Some(leases) = self.0.leases.as_ref().filter(|_| share > 1) else {
+            return self.take_one(subject, tier, (1, cost), id).await;
+        };
+        let old = match leases.pay(&subject.name, cost) {
+            Share::Paid(limits) => return Ok((None, limits)),
+            Share::Ask(old) => old,
+        };
+        if let Some(old) = old {
+            self.give_back(subject, tier, &old).await;
+        }
+        let many = Cost { input: cost.input.saturating_mul(share), output: 0 };
+        let (over, limits) = self.take_one(subject, tier, (share, many), id).await?;
+        if over.is_some() {
+            // Not so much is left: what there is, one by one.
+            return self.take_one(subject, tier, (1, cost), id).await;
+        }
+        let rest = many.input.saturating_sub(cost.input);
+        if let Some(other) = leases.keep(&subject.name, Lease::new(share - 1, rest, limits.clone())) {
+            self.give_back(subject, tier, &other).await;
+        }
+        Ok((None, limits))
+    }
+
+    async fn give_back(&self, subject: &Subject, tier: &Tier, lease: &Lease) {
+        let (requests, tokens) = lease.rest();
+        self.move_one(subject, "", &returns(tier, requests, tokens)).await;
+    }
+
+    async fn take_one(
+        &self,
+        subject: &Subject,
+        tier: &Tier,
+        (requests, cost): (u64, Cost),
+        id: &RequestId,
+    ) -> Result<(Option<Over>, Vec<Limit>), Down> {
+        let rows = spans(tier, cost, requests);
         let mut call = self.0.take.prepare_invoke();
         for key in keys(subject) {
             call.key(key);
         }
         call.arg(rows.len()).arg(tier.daily.unwrap_or(0)).arg(tier.concurrency.unwrap_or(0));
-        call.arg(&**id).arg(micros(nanos(PLACE))).arg(1);
+        call.arg(&**id).arg(micros(nanos(PLACE))).arg(requests);
         for (span, tolerance) in &rows {
             call.arg(micros(*span)).arg(micros(*tolerance));
         }
@@ -117,19 +158,23 @@ impl Together {
             return;
         }
         for subject in ask.subjects {
-            let Ok(mut connection) = self.connection() else { return };
-            let mut call = self.0.settle.prepare_invoke();
-            for key in keys(subject) {
-                call.key(key);
-            }
-            call.arg(held);
-            for nanos in &moved {
-                call.arg(nanos / 1_000);
-            }
-            let told: Result<u64, RedisError> = call.invoke_async(&mut connection).await;
-            if let Err(error) = told {
-                self.fails(&error);
-            }
+            self.move_one(subject, held, &moved).await;
+        }
+    }
+
+    async fn move_one(&self, subject: &Subject, held: &str, moved: &[i64]) {
+        let Ok(mut connection) = self.connection() else { return };
+        let mut call = self.0.settle.prepare_invoke();
+        for key in keys(subject) {
+            call.key(key);
+        }
+        call.arg(held);
+        for nanos in moved {
+            call.arg(nanos / 1_000);
+        }
+        let told: Result<u64, RedisError> = call.invoke_async(&mut connection).await;
+        if let Err(error) = told {
+            self.fails(&error);
         }
     }
 

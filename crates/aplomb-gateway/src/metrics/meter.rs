@@ -142,6 +142,7 @@ pub(crate) fn count(worker: &Worker, trail: &Trail, begun: Option<Duration>, end
         meter.first_byte.observe(begun);
     }
     meter.whole.observe(trail.began.elapsed());
+    worker.shared().tally.count(&trail.caller);
     if !trail.queued.is_zero() {
         meter.queued.observe(trail.queued);
     }

@@ -37,7 +37,9 @@ impl Collector for Page {
         let setup = self.0.setup();
         requests(&mut encoder, &setup)?;
         times(&mut encoder, &setup)?;
+        callers(&mut encoder, &self.0)?;
         process(&mut encoder, &self.0)?;
+        store(&mut encoder, &self.0)?;
         let lanes = self.0.lanes.tally();
         lanes_now(&mut encoder, &lanes)?;
         lanes_counted(&mut encoder, &lanes)
@@ -100,6 +102,25 @@ fn times(encoder: &mut DescriptorEncoder<'_>, setup: &Setup) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+/// Ids of accounts and keys are public; the keys themselves never come here.
+fn callers(encoder: &mut DescriptorEncoder<'_>, shared: &Shared) -> fmt::Result {
+    let rows = shared
+        .tally
+        .callers()
+        .into_iter()
+        .map(|([account, key], count)| ([("account", account), ("key", key)], count));
+    counters(encoder, "caller_requests", "Requests of callers that are known, by account and key.", rows)?;
+    let rows = shared.tally.refusals().map(|(reason, count)| ([("reason", reason.to_owned())], count));
+    counters(encoder, "callers_refused", "Requests whose caller wasn't let in, by the reason.", rows)
+}
+
+fn store(encoder: &mut DescriptorEncoder<'_>, shared: &Shared) -> fmt::Result {
+    let Some(store) = &shared.store else { return Ok(()) };
+    let (up, outages) = (u64::from(store.health().is_up()), store.health().outages());
+    gauges::<0, _>(encoder, "store_up", "Whether the store can be reached: 1, or 0.", None, [([], up)])?;
+    counters::<0>(encoder, "store_outages", "How often the store was lost.", [([], outages)])
 }
 
 fn process(encoder: &mut DescriptorEncoder<'_>, shared: &Shared) -> fmt::Result {

@@ -2,6 +2,8 @@
 
 pub(crate) mod receive;
 
+pub(crate) mod authenticate;
+
 pub(crate) mod admit;
 
 pub(crate) mod deduplicate;

@@ -8,6 +8,7 @@ use aplomb_core::policy::{RepeatFacts, RepeatRule, Repeatable, is_idempotent, is
 use aplomb_core::spec::{Endpoint, StreamWhen};
 use aplomb_core::{Catalog, Dialect};
 
+use crate::caller::Caller;
 use crate::config::{Repeat, Streaming};
 use crate::keepalive::Keepalive;
 use crate::model;
@@ -19,6 +20,8 @@ use crate::stage::receive::Received;
 pub(crate) struct Plan {
     /// The request.
     pub(crate) received: Received,
+    /// Who asks.
+    pub(crate) caller: Caller,
     /// The caller asks for a stream.
     pub(crate) wants_stream: bool,
     /// What is known about it at each target, in order.
@@ -87,7 +90,7 @@ impl Plan {
 ///
 /// # Errors
 /// None yet: every route has an upstream. The place is for lanes that refuse at once.
-pub(crate) fn choose(received: Received, counts_tokens: bool) -> Result<Plan, Box<Problem>> {
+pub(crate) fn choose(received: Received, caller: Caller, counts_tokens: bool) -> Result<Plan, Box<Problem>> {
     let hops: Vec<Hop> = received.way.targets.iter().map(|target| hop(&received, target)).collect();
     let endpoint = hops.first().and_then(|hop| hop.endpoint);
     let wants_stream = match endpoint.and_then(|endpoint| endpoint.stream_when.as_ref()) {
@@ -100,7 +103,7 @@ pub(crate) fn choose(received: Received, counts_tokens: bool) -> Result<Plan, Bo
     let protect = &received.way.route.protect;
     let priced = protect.price.counts_tokens();
     let count = Count { wanted: counts_tokens || priced, ..Count::default() };
-    Ok(Plan { wants_stream, hops, safe, count, keepalive, received })
+    Ok(Plan { wants_stream, hops, safe, count, keepalive, received, caller })
 }
 
 /// Signs of life for a caller that reads events.

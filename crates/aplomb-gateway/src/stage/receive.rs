@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 
 use crate::browser;
 use crate::config::{NoRoute, Priorities};
+use crate::forward;
 use crate::id::RequestId;
 use crate::net::{self, Body, BodyFault, ConnInfo, Kept, Overflow, Refusal, TrustedProxies};
 use crate::problem::Problem;
@@ -98,6 +99,19 @@ impl Rest {
     /// Its query.
     pub(crate) fn query(&self) -> Option<&str> {
         self.target.query()
+    }
+
+    /// Removes every parameter of the query by which some API takes credentials.
+    pub(crate) fn strip_credentials(&mut self, setup: &Setup) {
+        let Some(query) = self.target.query() else { return };
+        let left = forward::without_credentials(setup, query);
+        if left.len() == query.len() {
+            return;
+        }
+        let path = self.target.path();
+        let text = if left.is_empty() { path.to_owned() } else { format!("{path}?{left}") };
+        // A part of what was a target is one.
+        self.target = PathAndQuery::try_from(text).unwrap_or_else(|_| PathAndQuery::from_static("/"));
     }
 
     /// Path and query as they came, if nothing of them stands before the rest.

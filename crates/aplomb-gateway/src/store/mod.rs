@@ -45,6 +45,9 @@ pub(crate) use reservation::{Reservation, Reserve};
 mod idempotency;
 pub(crate) use idempotency::{Claim, Claimed, Claiming, Record};
 
+mod records;
+pub(crate) use records::{KeptRecord, Removed};
+
 mod audit;
 pub(crate) use audit::Event;
 
@@ -55,6 +58,8 @@ mod gateways;
 
 #[cfg(test)]
 mod postgres_tests;
+#[cfg(test)]
+mod records_tests;
 #[cfg(test)]
 mod sqlite_tests;
 #[cfg(test)]

@@ -18,10 +18,14 @@ mod packed;
 mod resume;
 mod streams;
 
+mod balance;
 mod credentials;
 mod idempotency;
+mod keys;
 mod limits;
 mod logs;
 mod metrics;
 mod running;
+mod shared_limits;
+mod tokens;
 mod trust;

@@ -11,6 +11,7 @@ mod demo;
 mod explain;
 mod failover;
 mod init;
+mod keys;
 #[cfg(unix)]
 mod kill;
 mod mock;
