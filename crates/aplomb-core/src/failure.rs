@@ -137,6 +137,8 @@ impl Limit {
 pub struct FieldError {
     /// The parameter at fault, as a dotted path.
     pub param: Option<String>,
+    /// In which part of the request it stands.
+    pub part: Part,
     /// What is wrong with it.
     pub message: String,
     /// A machine-readable name for that.
@@ -146,6 +148,65 @@ pub struct FieldError {
 impl FieldError {
     /// A field error with its message alone.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { param: None, message: message.into(), code: None }
+        Self { param: None, part: Part::Body, message: message.into(), code: None }
+    }
+
+    /// The same about a parameter.
+    #[must_use]
+    pub fn param(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// The same about another part of the request.
+    #[must_use]
+    pub fn part(mut self, part: Part) -> Self {
+        self.part = part;
+        self
+    }
+
+    /// The same with a machine-readable name for what is wrong.
+    #[must_use]
+    pub fn code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+}
+
+/// The parts of a request in which a parameter may stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// Its body, which most errors are about.
+    #[default]
+    Body,
+    /// Its query.
+    Query,
+    /// Its path.
+    Path,
+    /// Its headers.
+    Header,
+    /// Its cookies.
+    Cookie,
+}
+
+impl Part {
+    /// Every part.
+    const ALL: [Self; 5] = [Self::Body, Self::Query, Self::Path, Self::Header, Self::Cookie];
+
+    /// The part's name, as frameworks write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Query => "query",
+            Self::Path => "path",
+            Self::Header => "header",
+            Self::Cookie => "cookie",
+        }
+    }
+
+    /// The part of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.as_str() == name)
     }
 }

@@ -7,7 +7,7 @@ mod kind;
 pub use kind::{Advice, Fallback, Fault, Kind, KindFacts};
 
 mod failure;
-pub use failure::{Failure, FieldError, Limit};
+pub use failure::{Failure, FieldError, Limit, Part};
 
 pub mod spec;
 pub use spec::{Catalog, Dialect};

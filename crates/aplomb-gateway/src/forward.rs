@@ -37,7 +37,7 @@ pub(crate) fn request(
     }
     // A public API has no business with our callers' addresses; a service of ours behind plain HTTP does.
     if target.upstream.url.scheme == Scheme::Http {
-        received.proxies.write(&mut headers, &received.from);
+        received.proxies.write(&mut headers, &received.from, received.host.as_ref());
     }
     let place = target.dialect.and_then(|dialect| dialect.model.as_ref());
     let renamed = match (asked.as_ref().or_else(|| received.body.kept()), &target.model, place) {

@@ -16,6 +16,8 @@ mod hold;
 mod id;
 mod keep;
 mod keepalive;
+#[cfg_attr(not(feature = "mishap"), path = "no_mishap.rs")]
+mod mishap;
 mod model;
 mod money;
 mod percent;
@@ -29,6 +31,9 @@ mod trail;
 mod turn;
 mod unpack;
 mod usage;
+
+mod validate;
+pub use validate::Rules;
 
 mod lanes;
 pub use lanes::LaneGlance;

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use aplomb_core::{Failure, Fault, Kind};
+use aplomb_core::{Dialect, Failure, Fault, Kind};
 use futures_util::FutureExt as _;
 use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
@@ -25,6 +25,7 @@ use crate::config::Tier;
 use crate::keep::{self, Keyed};
 use crate::keepalive::{self, Keepalive};
 use crate::limits::Admission;
+use crate::mishap;
 use crate::net::{Body, ConnInfo, Refusal};
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -33,7 +34,9 @@ use crate::setup::Setup;
 use crate::stage::deduplicate::Seen;
 use crate::stage::plan::Plan;
 use crate::stage::receive::Received;
-use crate::stage::{admit, authenticate, deduplicate, dispatch, plan, receive, reserve, respond, settle};
+use crate::stage::{
+    admit, authenticate, deduplicate, dispatch, plan, receive, reserve, respond, settle, validate,
+};
 use crate::trail::Trail;
 use crate::worker::Worker;
 
@@ -52,7 +55,11 @@ pub(crate) fn answer(
     let trail = Trail::new(greeting.id.clone(), began, raw.method().clone(), raw.uri().clone());
     let mut watch = settle::Watch::new(worker.clone(), trail);
     let opened = open(&worker, &setup, raw, from, &greeting, watch.trail());
-    let mishap = Mishap { setup: Arc::clone(&setup), greeting: greeting.clone() };
+    let answer = match &opened {
+        Ok(Opened::Head(received, _)) => received.answer.or(received.way.answer),
+        Ok(Opened::Known(_)) | Err(_) => None,
+    };
+    let mishap = Mishap { setup: Arc::clone(&setup), greeting: greeting.clone(), answer };
     let story = async move {
         let outcome = match prepare(&worker, opened, watch.trail()).await {
             Ok(Step::Ask(plan, run)) => match (plan.keepalive.clone(), run) {
@@ -88,6 +95,8 @@ pub(crate) fn answer(
 struct Mishap {
     setup: Arc<Setup>,
     greeting: receive::Greeting,
+    /// The dialect that the caller reads, where its route says so.
+    answer: Option<&'static Dialect>,
 }
 
 impl Mishap {
@@ -97,7 +106,7 @@ impl Mishap {
             .fault(Fault::Gateway)
             .message("the gateway failed while it served the request");
         let problem = Problem { outcome_unknown: true, ..Problem::local(failure) };
-        let problem = problem.answer_in(self.setup.unread());
+        let problem = problem.answer_in(self.answer.or_else(|| self.setup.unread()));
         let trail = Trail::new(self.greeting.id.clone(), Instant::now(), Method::GET, Uri::default());
         respond::reply(&self.setup, &self.greeting, Err(Box::new(problem)), &trail).response
     }
@@ -172,7 +181,8 @@ async fn prepare(
     }
     let received = receive::body(worker, received, incoming).await?;
     authenticate::check_model(worker, &received, &caller)?;
-    // validate: is it what the route's schema asks for?
+    let received = validate::check(received)?;
+    mishap::perhaps(&received.headers);
     let run = match deduplicate::check(worker, &received, &caller, trail).await? {
         Seen::Before(reply) => return Ok(Step::Tell(*reply)),
         Seen::First(run) => Some(run),

@@ -72,7 +72,9 @@ impl Turns {
             caller: match &plan.caller.account {
                 // All keys of an account share its turn: more keys don't make more of it.
                 Some(account) => tag.account(account),
-                None => credential.unwrap_or_else(|| tag.address(received.from.peer.ip())),
+                None => credential.unwrap_or_else(|| {
+                    tag.address(received.proxies.caller(&received.headers, &received.from))
+                }),
             },
             priority: received.priority,
             input: (body as u64).div_ceil(BYTES_PER_TOKEN),
@@ -201,7 +203,7 @@ impl Turns {
         let named = match &target.model {
             Some(model) => Some(model.as_str().into()),
             None => target.dialect.and_then(|dialect| dialect.model.as_ref()).and_then(|place| {
-                model::named(place, &received.rest, received.body.kept().map_or(&[], |body| body))
+                model::named(place, received.rest.with_query(), received.body.kept().map_or(&[], |body| body))
             }),
         };
         let model = named.filter(|model| model.len() <= LONGEST_MODEL);

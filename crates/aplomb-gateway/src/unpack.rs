@@ -20,8 +20,8 @@ const PIECE: usize = 4 << 10;
 /// What one piece may become: twice what the densest `deflate` could make of it; a brotli bomb would become more.
 const EXPANDED: usize = 8 << 20;
 
-/// What the answer's headers say of its packed form, and is not true of the unpacked one.
-const PACKED: [HeaderName; 7] = [
+/// What a message's headers say of its packed form, and is not true of the unpacked one.
+pub(crate) const PACKED: [HeaderName; 7] = [
     header::CONTENT_ENCODING,
     header::CONTENT_LENGTH,
     header::ETAG,

@@ -70,11 +70,11 @@ impl Shared {
             credentials,
             office: store.clone().map(Office::of),
             keyring: Keyring::new(store.clone()),
+            store,
+            remembered: Remembered::default(),
             issuers: Issuers::default(),
             attempts: Attempts::default(),
             tally: Tally::default(),
-            store,
-            remembered: Remembered::default(),
             via: Via::new(
                 uuid::Uuid::now_v7().as_fields().3[4..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)),
             ),

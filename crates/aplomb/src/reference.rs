@@ -9,6 +9,7 @@ mod example;
 mod html;
 mod limit;
 mod markdown;
+mod request;
 mod retry;
 mod sample;
 mod status;

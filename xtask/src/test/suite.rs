@@ -23,13 +23,12 @@ const COMPILER: Need =
 /// A test failed, a runner did not finish, or something needed could not be had.
 pub(crate) fn run() -> Outcome {
     debian::provide(&[COMPILER])?;
-    let server = postgres::start()?;
-    let counting = redis::start()?;
+    let (store, counting) = (postgres::start()?, redis::start()?);
     let mut rust = rust_tests()?;
-    rust.env("APLOMB_TEST_POSTGRES", &server.url).env("APLOMB_TEST_REDIS", &counting.url);
+    rust.env("APLOMB_TEST_POSTGRES", &store.url).env("APLOMB_TEST_REDIS", &counting.url);
     let rust = judge("Rust tests", rust);
     // Stopped before anything else, such as an error, ends this chore.
-    drop((server, counting));
+    drop((store, counting));
     let mut results = vec![rust?, judge("documentation tests", doc_tests())?];
     if end_to_end().exists() {
         let python = venv::provide()?;
@@ -90,9 +89,18 @@ fn end_to_end() -> PathBuf {
     root().join("python/e2e")
 }
 
-/// The binary that the SDKs talk to: optimised, since they send it thousands of requests.
+/// The binary that the SDKs talk to: optimised, since they send it thousands of requests, and with a panic on demand.
 fn build_binary() -> Outcome<PathBuf> {
-    command::run(cargo(&["build", "--profile", "ci", "--package", "aplomb", "--locked"]))?;
+    command::run(cargo(&[
+        "build",
+        "--profile",
+        "ci",
+        "--package",
+        "aplomb",
+        "--locked",
+        "--features",
+        "mishap",
+    ]))?;
     Ok(target().join("ci/aplomb"))
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::failure::FieldError;
+use crate::failure::{FieldError, Part};
 use crate::kind::Kind;
 
 /// Everything that stood in an error body, or is to stand in one.
@@ -15,6 +15,7 @@ pub struct Facts {
     pub code: Option<String>,
     pub type_: Option<String>,
     pub param: Option<String>,
+    pub part: Part,
     pub request_id: Option<String>,
     pub status: Option<u16>,
     pub wait: Option<Duration>,
@@ -35,13 +36,11 @@ pub(super) fn said(text: &str) -> Option<String> {
 }
 
 /// A path that begins with the part of the request, as a dotted one within that part; the part alone names no parameter.
-pub(super) fn located(loc: &[Value]) -> Option<String> {
-    let is_part = |first: &Value| {
-        first.as_str().is_some_and(|first| matches!(first, "body" | "query" | "path" | "header" | "cookie"))
-    };
-    match loc.split_first() {
-        Some((first, rest)) if is_part(first) => dotted(rest),
-        _ => dotted(loc),
+pub(super) fn located(loc: &[Value]) -> (Part, Option<String>) {
+    let part = loc.first().and_then(Value::as_str).and_then(Part::parse);
+    match part {
+        Some(part) => (part, dotted(&loc[1..])),
+        None => (Part::Body, dotted(loc)),
     }
 }
 

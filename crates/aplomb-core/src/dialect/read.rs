@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::dialect::facts::{Facts, dotted, located, said};
 use crate::dialect::rest::{self, own_error};
-use crate::failure::FieldError;
+use crate::failure::{FieldError, Part};
 use crate::header;
 use crate::kind::Kind;
 use crate::spec::{Form, Member, Node, Presence, Slot, SlotName};
@@ -104,7 +104,7 @@ fn list(node: &Node, items: &[Value], facts: &mut Facts) -> Option<Score> {
         }
         let message = own.message.or(own.title).or_else(|| code.clone()).unwrap_or_default();
         let code = own.errors.first().and_then(|error| error.code.clone()).or(code);
-        facts.errors.push(FieldError { param: own.param, message, code });
+        facts.errors.push(FieldError { param: own.param, part: own.part, message, code });
     }
     (!facts.errors.is_empty()).then(|| score.min(8))
 }
@@ -125,7 +125,12 @@ fn slot_fits(slot: Slot, value: &Value, facts: &mut Facts) -> bool {
             }
         },
         SlotName::Errors => errors(slot.form, value, facts),
-        SlotName::Param => param(slot.form, value).is_some_and(|found| keep(&mut facts.param, found)),
+        SlotName::Param => param(slot.form, value).is_some_and(|(part, found)| {
+            if facts.param.is_none() {
+                facts.part = part;
+            }
+            keep(&mut facts.param, found)
+        }),
         SlotName::Message if slot.form == Form::Json => {
             let text = value.as_str().filter(|text| is_json(text));
             facts.wraps |= text.is_some();
@@ -169,12 +174,15 @@ fn scalar(value: &Value) -> Option<Option<String>> {
     }
 }
 
-fn param(form: Form, value: &Value) -> Option<Option<String>> {
+fn param(form: Form, value: &Value) -> Option<(Part, Option<String>)> {
+    let of_body = |found| (Part::Body, found);
     match value {
         Value::Array(parts) => Some(located(parts)),
-        Value::String(text) if form == Form::Pointer => Some(from_pointer(text)),
-        Value::String(_) | Value::Number(_) if form == Form::Loc => Some(dotted(std::slice::from_ref(value))),
-        other => scalar(other),
+        Value::String(text) if form == Form::Pointer => Some(of_body(from_pointer(text))),
+        Value::String(_) | Value::Number(_) if form == Form::Loc => {
+            Some(of_body(dotted(std::slice::from_ref(value))))
+        }
+        other => scalar(other).map(of_body),
     }
 }
 
@@ -256,6 +264,7 @@ fn errors(form: Form, value: &Value, facts: &mut Facts) -> bool {
                 };
                 facts.errors.extend(texts.into_iter().map(|text| FieldError {
                     param: Some(field.clone()),
+                    part: Part::Body,
                     message: text.to_owned(),
                     code: None,
                 }));

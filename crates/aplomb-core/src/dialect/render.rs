@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::dialect::write::{self, Own};
 use crate::dialect::{Facts, title, waits};
-use crate::failure::{Failure, Limit};
+use crate::failure::{Failure, FieldError, Limit, Part};
 use crate::header::{reset, retry_after, retry_after_ms};
 use crate::kind::Kind;
 use crate::spec::{Dialect, Envelope, FactName, SlotName, StreamForm, WriteRow};
@@ -38,6 +38,11 @@ pub fn render(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, now: S
     let envelope = envelope(dialect, failure.kind);
     let mut facts = facts(dialect, failure, own_id, status);
     title::put(&mut facts, &envelope.node);
+    let first = facts.errors.first().and_then(|first| first.code.clone());
+    if let (true, None, Some(first)) = (envelope.node.lists(SlotName::Type), &failure.type_, first) {
+        // The row's own type is only what an element has that says nothing of itself.
+        facts.type_ = Some(first);
+    }
     let mut headers = vec![("content-type".to_owned(), envelope.content_type.clone())];
     let mut elsewhere = Vec::new();
     let id = facts.request_id.as_ref().filter(|id| is_header_safe(id));
@@ -122,6 +127,7 @@ fn facts(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, status: u16
         code: failure.code.clone().or_else(|| row.code.clone()),
         type_: failure.type_.clone().or_else(|| row.type_.clone()),
         param: failure.param.clone(),
+        part: failure.errors.first().map_or(Part::Body, |first| first.part),
         request_id: failure.request_id.clone().or_else(|| own_id.map(str::to_owned)),
         status: Some(status),
         wait: failure.wait.filter(|_| failure.retryable),
@@ -130,10 +136,16 @@ fn facts(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, status: u16
         limit: limit.and_then(|limit| limit.limit),
         remaining: limit.and_then(|limit| limit.remaining),
         window: limit.and_then(|limit| limit.window),
-        errors: failure.errors.clone(),
+        errors: failure.errors.iter().map(|error| worded(dialect, error)).collect(),
         details: failure.details.clone(),
         wraps: false,
     }
+}
+
+/// A field error in the dialect's own words.
+fn worded(dialect: &Dialect, error: &FieldError) -> FieldError {
+    let word = error.code.as_ref().and_then(|code| dialect.validation.words.get(code));
+    FieldError { code: word.or(error.code.as_ref()).cloned(), ..error.clone() }
 }
 
 /// The contract's own words, where it fixes them and the failure has another API's.

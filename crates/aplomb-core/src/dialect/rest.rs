@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::dialect::facts::{Facts, said};
-use crate::failure::FieldError;
+use crate::failure::{FieldError, Part};
 use crate::spec::{Member, SlotName};
 
 /// The facts that a rest can hold, by the names under which they stand there.
@@ -142,6 +142,9 @@ fn belongs(key: &str, named: &[Member]) -> bool {
 pub(super) fn field_error(error: &FieldError) -> Value {
     let mut out = Map::new();
     out.insert("param".to_owned(), Value::from(error.param.clone()));
+    if error.part != Part::Body {
+        out.insert("part".to_owned(), Value::from(error.part.as_str()));
+    }
     out.insert("message".to_owned(), Value::from(error.message.as_str()));
     out.insert("code".to_owned(), Value::from(error.code.clone()));
     Value::Object(out)
@@ -150,7 +153,8 @@ pub(super) fn field_error(error: &FieldError) -> Value {
 /// The same, read.
 pub(super) fn own_error(value: &Value) -> Option<FieldError> {
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    Some(FieldError { message: text("message")?, param: text("param"), code: text("code") })
+    let part = value.get("part").and_then(Value::as_str).and_then(Part::parse).unwrap_or_default();
+    Some(FieldError { message: text("message")?, param: text("param"), part, code: text("code") })
 }
 
 #[cfg(test)]

@@ -273,7 +273,7 @@ fn broken(message: &str) -> Failure {
 fn is_done(form: &StreamForm, name: Option<&str>, data: &[u8]) -> bool {
     let by_event = form.done_event.as_deref().is_some_and(|own| name == Some(own));
     let by_data = form.done_data.as_deref().is_some_and(|own| data.trim_ascii() == own.as_bytes());
-    by_event || by_data
+    by_event || by_data || name.is_some_and(|name| form.done_also.iter().any(|own| own == name))
 }
 
 /// Whether an unfinished last event is the terminal one.
@@ -354,6 +354,16 @@ mod tests {
     fn an_end_without_a_terminal_event_is_told_from_a_finished_one() {
         assert!(run(&[TOKEN], false).1.unwrap().message.unwrap().contains("terminal event"));
         assert_eq!(run(&[TOKEN, STOP], false).1, None);
+    }
+
+    #[test]
+    fn an_answer_that_reached_its_length_has_ended() {
+        let catalog = crate::catalog();
+        let openai = catalog.get("openai").unwrap();
+        let mut reader = StreamReader::new(catalog, openai, openai.stream("responses"));
+        let last = "event: response.incomplete\ndata: {\"type\":\"response.incomplete\"}\n\n";
+        assert!(reader.feed(Bytes::from_static(last.as_bytes()), SystemTime::UNIX_EPOCH).failure.is_none());
+        assert!(reader.is_done() && reader.finish(false, SystemTime::UNIX_EPOCH).failure.is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::dialect::Facts;
 use crate::dialect::rest::{self, Shown, field_error, left_over};
-use crate::failure::FieldError;
+use crate::failure::{FieldError, Part};
 use crate::header;
 use crate::spec::{Form, Member, Node, Presence, Slot, SlotName};
 
@@ -84,6 +84,7 @@ impl Writer<'_> {
         let errors = match self.facts.errors.as_slice() {
             [] => vec![FieldError {
                 param: self.facts.param.clone(),
+                part: self.facts.part,
                 message: self.facts.message.clone().unwrap_or_default(),
                 code: None,
             }],
@@ -93,6 +94,7 @@ impl Writer<'_> {
             let facts = Facts {
                 message: Some(error.message.clone()),
                 param: error.param.clone(),
+                part: error.part,
                 code: error.code.clone().or_else(|| self.facts.code.clone()),
                 type_: error.code.clone().or_else(|| self.facts.type_.clone()),
                 errors: vec![error.clone()],
@@ -174,7 +176,7 @@ impl Writer<'_> {
             }
             SlotName::Code => text(code),
             SlotName::Type => text(self.own.type_.as_deref().or(facts.type_.as_deref())),
-            SlotName::Param if slot.form == Form::Loc => Some(loc(facts.param.as_deref())),
+            SlotName::Param if slot.form == Form::Loc => Some(loc(facts.part, facts.param.as_deref())),
             SlotName::Param if slot.form == Form::Pointer => facts.param.as_deref().map(pointer),
             SlotName::Param => text(facts.param.as_deref()),
             SlotName::RequestId => text(facts.request_id.as_deref()),
@@ -215,12 +217,12 @@ fn object(members: Map<String, Value>) -> Option<Value> {
 }
 
 /// Without a parameter it is the body as a whole.
-fn loc(param: Option<&str>) -> Value {
+fn loc(in_part: Part, param: Option<&str>) -> Value {
     let part = |part: &str| match part.parse::<u64>() {
         Ok(index) if index.to_string() == part => Value::from(index),
         _ => Value::from(part),
     };
-    std::iter::once(Value::from("body"))
+    std::iter::once(Value::from(in_part.as_str()))
         .chain(param.into_iter().flat_map(|param| param.split('.')).map(part))
         .collect()
 }

@@ -36,6 +36,7 @@ pub struct Dialect {
     pub nested: Vec<Path>,
     pub statuses: BTreeMap<u16, StatusFacts>,
     pub kinds: BTreeMap<Kind, WriteRow>,
+    pub validation: Validation,
     pub reads: Vec<ReadRow>,
     pub limits: Vec<LimitRow>,
     pub model: Option<ModelPlace>,
@@ -78,6 +79,14 @@ pub struct WriteRow {
     pub status: u16,
     pub code: Option<String>,
     pub type_: Option<String>,
+}
+
+/// How a request that breaks a rule is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "spec/README.md is the page of every member")]
+pub struct Validation {
+    pub missing: Option<Kind>,
+    pub words: BTreeMap<String, String>,
 }
 
 /// What else is met, and what it means.
@@ -132,6 +141,7 @@ pub struct Endpoint {
     pub stream_when: Option<StreamWhen>,
     pub stream_query: Option<String>,
     pub usage_request: Option<Path>,
+    pub request: Option<serde_json::Value>,
     pub mock: Option<String>,
 }
 
@@ -153,6 +163,7 @@ pub struct StreamForm {
     pub error_data: Option<Node>,
     pub done_event: Option<String>,
     pub done_data: Option<String>,
+    pub done_also: Vec<String>,
     pub finish: Option<Path>,
     pub error_at: Vec<Path>,
     pub error_events: Vec<String>,
@@ -245,6 +256,7 @@ mod tests {
             stream_when: None,
             stream_query: None,
             usage_request: None,
+            request: None,
             mock: None,
         }
     }

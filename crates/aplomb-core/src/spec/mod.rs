@@ -16,7 +16,7 @@ pub use written::{Auth, Detect, FactName, NativeErrors, ResetForm, Sdk, StatusFa
 pub mod dialect;
 pub use dialect::{
     Dialect, Endpoint, Envelope, HeaderFact, LimitRow, ModelPlace, ReadRow, StreamForm, StreamWhen, TextRow,
-    WriteRow,
+    Validation, WriteRow,
 };
 
 pub mod usage;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::kind::Kind;
 use crate::spec::dialect::{
     Dialect, Endpoint, Envelope, HeaderFact, LimitRow, ModelPlace, ReadRow, StreamForm, StreamWhen, TextRow,
-    WriteRow,
+    Validation, WriteRow,
 };
 use crate::spec::pattern::{Path, Pattern};
 use crate::spec::template::Node;
 use crate::spec::usage::UsagePlaces;
 use crate::spec::written::{
     Written, WrittenEndpoint, WrittenEnvelope, WrittenKind, WrittenLimit, WrittenModel, WrittenRead,
-    WrittenStream,
+    WrittenStream, WrittenValidation,
 };
 
 /// One mistake in a data file.
@@ -99,6 +99,7 @@ impl Resolver<'_> {
             nested: self.rows("nested", written.nested, |_, row| Path::parse(&row.at)),
             statuses,
             kinds: written.kinds.into_iter().filter_map(|(name, row)| self.kind_row(&name, row)).collect(),
+            validation: self.validation(written.validation),
             reads: self.rows("read", written.read, Self::read),
             limits: self.rows("limit", written.limit, Self::limit),
             model: written.model.and_then(|model| {
@@ -153,6 +154,15 @@ impl Resolver<'_> {
     fn kind_row(&mut self, name: &str, row: WrittenKind) -> Option<(Kind, WriteRow)> {
         let kind = self.note("[kinds]", kind(name))?;
         Some((kind, WriteRow { status: row.status, code: row.code, type_: row.type_ }))
+    }
+
+    fn validation(&mut self, written: WrittenValidation) -> Validation {
+        let missing = written.missing.and_then(|name| self.note("[validation]", kind(&name)));
+        for code in written.words.keys().filter(|code| !RULES.contains(&code.as_str())) {
+            let told = format!("`{code}` is no rule of JSON Schema that a value can break");
+            self.note::<()>("[validation]", Err(told));
+        }
+        Validation { missing, words: written.words }
     }
 
     fn read(&self, row: WrittenRead) -> Result<ReadRow, String> {
@@ -210,6 +220,7 @@ impl Resolver<'_> {
             error_data: error_data.transpose().map_err(|err| err.to_string())?,
             done_event: row.done.as_ref().and_then(|event| event.event.clone()),
             done_data: row.done.and_then(|event| event.data),
+            done_also: row.done_also,
             finish: row.finish.map(|path| Path::parse(&path)).transpose()?,
             error_at: row.error_at.iter().map(|path| Path::parse(path)).collect::<Result<_, _>>()?,
             error_events: row.error_events,
@@ -268,6 +279,39 @@ fn kind(name: &str) -> Result<Kind, String> {
     })
 }
 
+/// The keywords of JSON Schema that say what a value breaks.
+const RULES: [&str; 29] = [
+    "required",
+    "type",
+    "enum",
+    "const",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "format",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "contains",
+    "minProperties",
+    "maxProperties",
+    "additionalProperties",
+    "additionalItems",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "propertyNames",
+    "anyOf",
+    "oneOf",
+    "not",
+    "contentEncoding",
+    "contentMediaType",
+];
+
 fn window(text: &str) -> Result<Duration, String> {
     let wrong = || format!("window `{text}` is no duration such as 1s, 1m, 1h or 1d");
     let unit = text.chars().last().ok_or_else(wrong)?;
@@ -300,6 +344,7 @@ fn endpoint(row: WrittenEndpoint) -> Result<Endpoint, String> {
         stream: row.stream,
         stream_when,
         stream_query: row.stream_query,
+        request: row.request,
         usage_request: row.usage_request.map(|request| Path::parse(&request.pointer)).transpose()?,
         mock: row.mock,
     })

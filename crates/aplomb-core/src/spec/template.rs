@@ -179,6 +179,15 @@ impl Node {
         }
     }
 
+    /// Whether the fact has its place in the elements of a list.
+    pub fn lists(&self, name: SlotName) -> bool {
+        match self {
+            Self::List(node) => node.holds(name),
+            Self::Object(members) => members.iter().any(|member| member.node.lists(name)),
+            Self::Slot(_) | Self::Literal(_) | Self::Tuple(_) => false,
+        }
+    }
+
     /// Whether the fact has a place here in which any value of it fits.
     pub fn holds(&self, name: SlotName) -> bool {
         match self {

@@ -47,6 +47,8 @@ pub struct Written {
     pub statuses: BTreeMap<String, StatusFacts>,
     pub kinds: BTreeMap<String, WrittenKind>,
     #[serde(default)]
+    pub validation: WrittenValidation,
+    #[serde(default)]
     pub read: Vec<WrittenRead>,
     #[serde(default)]
     pub limit: Vec<WrittenLimit>,
@@ -148,6 +150,15 @@ pub struct StatusFacts {
     pub remedy: Option<String>,
     /// The kind that it stands for when nothing else is known; default: the status's own.
     pub kind: Option<Kind>,
+}
+
+/// How a request that breaks a rule is told.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "spec/README.md is their page; a copy here would drift")]
+pub struct WrittenValidation {
+    pub missing: Option<String>,
+    pub words: BTreeMap<String, String>,
 }
 
 /// The facts that may stand in headers.
@@ -276,6 +287,7 @@ rows! {
         stream_when: Option<String>,
         stream_query: Option<String>,
         usage_request: Option<WrittenUsageRequest>,
+        request: Option<serde_json::Value>,
         mock: Option<String>,
     }
     /// A row of `[[stream]]`.
@@ -283,6 +295,8 @@ rows! {
         name: String,
         error: Option<WrittenEvent>,
         done: Option<WrittenEvent>,
+        #[serde(default)]
+        done_also: Vec<String>,
         finish: Option<String>,
         #[serde(default)]
         error_at: Vec<String>,

@@ -17,8 +17,13 @@ pub(crate) const PLAIN: &str = "
 
 /// Reads a configuration in that world.
 pub(crate) fn read(text: &str) -> Result<Config, Vec<Mistake>> {
-    let around =
-        Surroundings { catalog: aplomb_core::catalog(), env: &variable, readable: &readable, key: &key };
+    let around = Surroundings {
+        catalog: aplomb_core::catalog(),
+        env: &variable,
+        readable: &readable,
+        text: &contents,
+        key: &key,
+    };
     Config::from_toml(text, "etc/aplomb.toml", &around)
 }
 
@@ -43,6 +48,17 @@ fn readable(path: &Path) -> Result<(), String> {
         Ok(())
     } else {
         Err("no such file".to_owned())
+    }
+}
+
+fn contents(path: &Path) -> Result<String, String> {
+    match path.to_str() {
+        Some("etc/chat.json") => Ok(r#"{ "type": "object" }"#.to_owned()),
+        Some("etc/there.json") => {
+            Ok(r#"{ "openapi": "3.1.0", "paths": { "/chat": { "post": {} } } }"#.to_owned())
+        }
+        Some("etc/broken.json") => Ok(r#"{ "type": "objct" }"#.to_owned()),
+        _ => Err("no such file".to_owned()),
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Place {
 
 impl Place {
     /// The place of a byte of the text.
-    pub(super) fn of(text: &str, byte: usize) -> Self {
+    pub(crate) fn of(text: &str, byte: usize) -> Self {
         let before = &text[..text.floor_char_boundary(byte)];
         let line = before.matches('\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |end| end + 1);

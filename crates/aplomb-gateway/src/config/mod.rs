@@ -37,7 +37,7 @@ pub use store::{SharedMode, SharedPlace, StorePlace};
 mod protect;
 pub use protect::{
     Cost, Idempotency, IdempotencyMode, Jwt, Keys, ModelPrice, OnStoreDown, OnUnknown, Price, Protect,
-    SchemaPlace, WhileRunning,
+    WhileRunning,
 };
 
 mod base;

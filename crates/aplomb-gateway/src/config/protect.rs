@@ -1,12 +1,12 @@
 //! What stands before an API: who may call it, how much, with what, and at which price.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 
 use crate::config::Tier;
+use crate::validate::Rules;
 
 /// What a route asks of its callers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Protect {
     /// The tier of callers that have none of their own.
     pub tier: Option<Arc<Tier>>,
     /// What requests must look like.
-    pub validate: Option<SchemaPlace>,
+    pub validate: Option<Arc<Rules>>,
     /// What an idempotency key does.
     pub idempotency: Idempotency,
     /// For how long equal requests of a caller without idempotency keys count as one; zero: never.
@@ -67,20 +67,6 @@ pub struct Jwt {
     pub account: String,
     /// The claim that names the tier, if there is one in it.
     pub tier: String,
-}
-
-/// A document that says what requests must look like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SchemaPlace {
-    /// A JSON Schema or an OpenAPI document in a file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What within it is meant: a JSON pointer such as `/paths/~1chat/post`; absent: the whole.
-        pointer: Option<String>,
-    },
-    /// One of those that come with the program, by its name.
-    Bundled(String),
 }
 
 /// What an idempotency key does.

@@ -7,7 +7,7 @@ use crate::config::Secret;
 /// Where keys, accounts, balances and kept answers live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorePlace {
-    /// An SQLite file; absent: `aplomb.db` in the platform's state folder.
+    /// An SQLite file; absent: `store.db` in the platform's state folder.
     File(Option<PathBuf>),
     /// A PostgreSQL server; the whole URL, since it may hold a password.
     Postgres(Secret),

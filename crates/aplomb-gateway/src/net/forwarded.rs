@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::ConnInfo;
 use super::cidr::Cidr;
@@ -56,7 +56,7 @@ impl TrustedProxies {
 
     /// Writes for the upstream where the request came from: added to what trusted proxies said, in place of
     /// what anybody else claims.
-    pub fn write(&self, headers: &mut HeaderMap, from: &ConnInfo) {
+    pub fn write(&self, headers: &mut HeaderMap, from: &ConnInfo, host: Option<&HeaderValue>) {
         let peer = written(from.peer.ip());
         if self.trusts(from.peer.ip()) {
             headers.append(FOR, peer);
@@ -65,8 +65,8 @@ impl TrustedProxies {
         clear(headers);
         headers.insert(FOR, peer);
         headers.insert(PROTO, HeaderValue::from_static(if from.tls { "https" } else { "http" }));
-        if let Some(host) = headers.get(HOST).cloned() {
-            headers.insert(BY_HOST, host);
+        if let Some(host) = host {
+            headers.insert(BY_HOST, host.clone());
         }
     }
 }
@@ -161,14 +161,14 @@ mod tests {
         let mut headers = forwarded_for(&["1.1.1.1"]);
         headers.insert("x-forwarded-anything", HeaderValue::from_static("x"));
         headers.insert(FORWARDED, HeaderValue::from_static("for=1.1.1.1"));
-        headers.insert(HOST, HeaderValue::from_static("a.example"));
         let mut kept = headers.clone();
-        proxies().write(&mut headers, &from("9.9.9.9"));
+        let host = HeaderValue::from_static("a.example");
+        proxies().write(&mut headers, &from("9.9.9.9"), Some(&host));
         assert_eq!(headers.get(FOR).unwrap(), "9.9.9.9");
         assert_eq!(headers.get(PROTO).unwrap(), "http");
         assert_eq!(headers.get(BY_HOST).unwrap(), "a.example");
-        assert_eq!(headers.len(), 4);
-        proxies().write(&mut kept, &from("10.1.1.1"));
+        assert_eq!(headers.len(), 3);
+        proxies().write(&mut kept, &from("10.1.1.1"), Some(&host));
         let chain: Vec<_> = kept.get_all(FOR).iter().collect();
         assert_eq!(chain, ["1.1.1.1", "10.1.1.1"]);
         assert!(kept.contains_key(FORWARDED));

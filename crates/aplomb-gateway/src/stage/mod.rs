@@ -6,6 +6,8 @@ pub(crate) mod authenticate;
 
 pub(crate) mod admit;
 
+pub(crate) mod validate;
+
 pub(crate) mod deduplicate;
 
 pub(crate) mod reserve;

@@ -70,6 +70,8 @@ pub(crate) struct Received {
     pub(crate) proxies: Arc<TrustedProxies>,
     /// Where it came from.
     pub(crate) from: ConnInfo,
+    /// By which name the gateway was called.
+    pub(crate) host: Option<HeaderValue>,
     /// Its share of the memory for held bodies, given back when the request is over.
     pub(crate) hold: Option<Hold>,
 }
@@ -77,8 +79,13 @@ pub(crate) struct Received {
 impl Received {
     /// A problem with it, told in the dialect that its caller reads.
     pub(crate) fn told(&self, problem: Problem) -> Box<Problem> {
+        problem.answer_in(self.answer_dialect()).into()
+    }
+
+    /// The dialect that its caller reads, as far as that is known before an upstream is asked.
+    pub(crate) fn answer_dialect(&self) -> Option<&'static Dialect> {
         let own = self.answer.or(self.way.answer);
-        problem.answer_in(own.or_else(|| self.setup.without_route(&self.headers))).into()
+        own.or_else(|| self.setup.without_route(&self.headers))
     }
 }
 
@@ -94,6 +101,11 @@ impl Rest {
         let target = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let start = target.path().len().saturating_sub(rest.len());
         Self { target, start }
+    }
+
+    /// The rest with its query.
+    pub(crate) fn with_query(&self) -> &str {
+        &self.target.as_str()[self.start..]
     }
 
     /// Its query.
@@ -238,6 +250,7 @@ pub(crate) fn head(
     let patience = patience(&parts.headers);
     let priority = priority(&way, &parts.headers);
     let accepts_events = accepts_events(&parts.headers);
+    let host = host(&parts);
     let mut headers = parts.headers;
     prepare(&mut headers, id);
     worker.via().mark(&mut headers, parts.version).map_err(|_| told(came_back(), &headers))?;
@@ -255,6 +268,7 @@ pub(crate) fn head(
         accepts_events,
         proxies: Arc::clone(&setup.proxies),
         from,
+        host,
         hold: None,
     })
 }
@@ -276,7 +290,7 @@ fn refuse_unfit(worker: &Worker, setup: &Setup, parts: &http::request::Parts) ->
         ));
     }
     if worker.shared().held.load(std::sync::atomic::Ordering::Relaxed) > server.memory {
-        return Err(busy(FULL));
+        return Err(full());
     }
     if parts.uri.path_and_query().is_some_and(|path| path.as_str().len() > server.max_url) {
         let message = format!("the URL is longer than {} bytes", server.max_url);
@@ -292,6 +306,11 @@ fn refuse_unfit(worker: &Worker, setup: &Setup, parts: &http::request::Parts) ->
         return Err(Problem::refused(Kind::NotImplemented, message));
     }
     Ok(())
+}
+
+/// No memory is left for what a request holds.
+pub(crate) fn full() -> Problem {
+    busy(FULL)
 }
 
 fn busy(message: &str) -> Problem {
@@ -331,6 +350,12 @@ fn came_back() -> Problem {
         .message("the request came back to this gateway: a route leads to the gateway itself")
         .not_retryable(aplomb_core::Advice::GiveUp);
     Problem::local(failure).status(StatusCode::LOOP_DETECTED)
+}
+
+/// The name by which the gateway was called; HTTP/2 has it in the URL.
+fn host(parts: &http::request::Parts) -> Option<HeaderValue> {
+    let authority = || HeaderValue::try_from(parts.uri.authority()?.as_str()).ok();
+    parts.headers.get(header::HOST).cloned().or_else(authority)
 }
 
 /// Makes the headers fit to be sent upstream.
@@ -386,7 +411,7 @@ async fn keep(
     let room = |more| hold.grow(more, server.memory);
     match net::keep(incoming, way.route.replay_bytes, server.body_timeout, room).await {
         Ok(Kept::Whole(bytes)) => Ok((RequestBody::Whole(bytes), Some(hold))),
-        Ok(Kept::NoRoom) => Err(busy(FULL)),
+        Ok(Kept::NoRoom) => Err(full()),
         Ok(Kept::Streaming(body)) => {
             let (body, overflow) = net::at_most(body, server.max_body.unwrap_or(u64::MAX));
             Ok((RequestBody::Once { body: Some(body), overflow }, Some(hold)))

@@ -29,3 +29,5 @@ mod running;
 mod shared_limits;
 mod tokens;
 mod trust;
+
+mod validate;

@@ -62,6 +62,11 @@ async fn a_request_passes_but_for_what_is_ours() {
     seen.retain(|(name, _)| !theirs(name));
     assert_eq!(seen, expected);
     assert!(heard.says("via").starts_with("1.1 aplomb-"), "{heard:?}");
+    assert!(
+        ["gateway.test", "localhost", "127.0.0.1"]
+            .iter()
+            .any(|name| heard.says("x-forwarded-host").starts_with(name))
+    );
 }
 
 #[tokio::test(flavor = "local")]

@@ -53,6 +53,18 @@ pub(super) fn second(upstream: &Upstream, lines: &str) -> String {
     )
 }
 
+/// What every file says whose text is asked for.
+const DOCUMENT: &str = "
+openapi: 3.1.0
+paths:
+  /items/{id}:
+    get:
+      parameters:
+        - { name: id, in: path, required: true, schema: { type: integer } }
+        - { name: limit, in: query, schema: { type: integer, maximum: 100 } }
+      responses: { 200: { content: { application/json: {} } } }
+";
+
 /// Reads a configuration.
 pub(super) fn config(file: &str) -> Config {
     read(file).unwrap_or_else(|mistakes| panic!("{file}\n{mistakes:#?}"))
@@ -67,7 +79,9 @@ pub(super) fn read(file: &str) -> Result<Config, Vec<aplomb_gateway::config::Mis
         _ => None,
     };
     let catalog = aplomb_core::catalog();
-    let around = Surroundings { env: &env, readable: &|_| Ok(()), ..Surroundings::of_process(catalog) };
+    let text = |_: &std::path::Path| Ok(DOCUMENT.to_owned());
+    let around =
+        Surroundings { env: &env, readable: &|_| Ok(()), text: &text, ..Surroundings::of_process(catalog) };
     Config::from_toml(file, "test.toml", &around)
 }
 

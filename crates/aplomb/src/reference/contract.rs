@@ -4,13 +4,14 @@ use aplomb_core::Dialect;
 use serde_json::{Value, json};
 
 use super::document::{Block, Document, code};
-use super::{code as codes_of, envelope, example, limit, retry, sample, status, stream};
+use super::{code as codes_of, envelope, example, limit, request, retry, sample, status, stream};
 
 /// The page.
 pub(super) fn document(dialect: &Dialect) -> Document {
     let mut sections = vec![status::section(dialect), envelope::section(dialect)];
     sections.extend(codes_of::section(dialect));
     sections.push(example::section(dialect));
+    sections.extend(request::section(dialect));
     sections.push(limit::section(dialect));
     sections.extend(limit::request_ids(dialect));
     sections.extend(stream::section(dialect));
@@ -60,6 +61,7 @@ pub(super) fn json(dialect: &Dialect) -> Value {
         "envelopes": envelope::json(dialect),
         "codes": codes_of::json(dialect),
         "examples": example::json(dialect),
+        "requests": request::json(dialect),
         "limits": limit::json(dialect),
         "request_id": limit::request_ids_json(dialect),
         "streams": stream::json(dialect),

@@ -16,10 +16,16 @@ pub(crate) struct Said {
 
 /// Calls `aplomb` in a folder, without a variable of this environment but the path.
 pub(crate) fn aplomb(folder: &Path, args: &[&str]) -> Said {
+    with_variables(folder, args, &[])
+}
+
+/// The same with these variables.
+pub(crate) fn with_variables(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Said {
     let output = Command::new(env!("CARGO_BIN_EXE_aplomb"))
         .args(args)
         .current_dir(folder)
         .env_clear()
+        .envs(variables.iter().copied())
         .env("COLUMNS", "100")
         .output()
         .expect("the binary is built before its tests");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::call::{Said, aplomb, folder};
+use crate::call::{Said, aplomb, folder, with_variables};
 
 fn with(test: &str, text: &str) -> PathBuf {
     let folder = folder(test);
@@ -50,6 +50,19 @@ fn a_right_file_is_told_as_what_it_would_serve() {
       /local asks local (http://127.0.0.1:11434); failures in the upstream's own words
       /chat asks openai (https://api.openai.com/v1), then local (http://127.0.0.1:11434); failures in the words of openai
     "#);
+}
+
+#[test]
+fn every_example_is_right() {
+    let examples = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples"));
+    let folders = std::fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path());
+    let mut count = 0;
+    for folder in folders.filter(|path| path.join("aplomb.toml").exists()) {
+        let said = with_variables(&folder, &["check", "aplomb.toml"], &[("FALLBACK_API_KEY", "any")]);
+        assert_eq!((said.status, said.err.as_str()), (0, ""), "{}", folder.display());
+        count += 1;
+    }
+    assert!(count >= 2);
 }
 
 #[test]

@@ -252,7 +252,7 @@ fn without_a_dialect_it_is_the_catalogue_of_kinds() {
 fn the_members_of_the_json_stay_as_they_are() {
     let object = object("openai");
     let names: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
-    insta::assert_snapshot!(names.join(" "), @"dialect title base_url docs status_page support closed auth statuses envelopes codes examples limits request_id streams retrying samples");
+    insta::assert_snapshot!(names.join(" "), @"dialect title base_url docs status_page support closed auth statuses envelopes codes examples requests limits request_id streams retrying samples");
 }
 
 #[test]

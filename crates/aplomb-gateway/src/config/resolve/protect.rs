@@ -1,11 +1,11 @@
 //! What stands before an API: tiers looked up, and what doesn't fit together noted.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::resolve::Resolver;
 use crate::config::written::{At, WrittenProtect, nearest};
-use crate::config::{Idempotency, IdempotencyMode, Keys, Protect, SchemaPlace, StorePlace, Tier};
+use crate::config::{Idempotency, IdempotencyMode, Keys, Protect, StorePlace, Tier};
+use crate::validate::Rules;
 
 /// What the whole file says that routes refer to.
 #[derive(Clone, Copy)]
@@ -48,7 +48,7 @@ impl Resolver<'_> {
             keys,
             jwt: written.jwt.map(|at| at.value),
             tier: written.tier.and_then(|name| self.tier(&name, common.tiers)),
-            validate: written.validate.map(|place| self.schema(place)),
+            validate: written.validate.and_then(|named| self.rules(&named)),
             idempotency,
             dedupe: written.dedupe.unwrap_or_default(),
             price,
@@ -70,17 +70,11 @@ impl Resolver<'_> {
         None
     }
 
-    /// `schemas/chat.json`, `openapi.yaml#/paths/~1chat/post`, `bundled:mimo`.
-    fn schema(&self, place: At<String>) -> SchemaPlace {
-        if let Some(name) = place.value.strip_prefix("bundled:") {
-            return SchemaPlace::Bundled(name.to_owned());
-        }
-        let (path, pointer) = match place.value.split_once('#') {
-            Some((path, pointer)) => (path, Some(pointer.to_owned())),
-            None => (place.value.as_str(), None),
-        };
-        let path = self.file(At { value: PathBuf::from(path), spot: place.spot });
-        SchemaPlace::File { path, pointer: pointer.filter(|pointer| !pointer.is_empty()) }
+    /// What a route asks of its requests; every mistake in the file that it names is noted.
+    fn rules(&self, named: &At<String>) -> Option<Arc<Rules>> {
+        let read = Rules::load(&named.value, self.folder, self.around);
+        let rules = read.map_err(|told| told.into_iter().for_each(|line| self.page.note(&named.spot, line)));
+        rules.ok().map(Arc::new)
     }
 }
 
@@ -89,9 +83,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::config::given::{PLAIN, read, told};
-    use crate::config::{
-        CountedBy, IdempotencyMode, Keys, LimitFields, OnStoreDown, SchemaPlace, SharedMode, StorePlace,
-    };
+    use crate::config::{CountedBy, IdempotencyMode, Keys, LimitFields, OnStoreDown, SharedMode, StorePlace};
 
     #[test]
     fn everything_that_stands_before_an_api_arrives_where_it_belongs() {
@@ -129,8 +121,7 @@ mod tests {
         assert_eq!(tier.per, [CountedBy::Key, CountedBy::Address]);
         assert_eq!((tier.requests.len(), tier.concurrency, tier.daily), (2, Some(4), Some(1000)));
         assert_eq!((tier.jitter.as_secs(), tier.fields), (1, LimitFields::Both));
-        let pointer = Some("/paths/~1chat/post".to_owned());
-        assert_eq!(protect.validate, Some(SchemaPlace::File { path: "etc/there.json".into(), pointer }));
+        assert!(protect.validate.is_some());
         assert_eq!(
             (protect.idempotency.mode, protect.idempotency.record),
             (IdempotencyMode::Required, 2 << 20)

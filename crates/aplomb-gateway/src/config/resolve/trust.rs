@@ -54,6 +54,7 @@ mod tests {
             catalog: aplomb_core::catalog(),
             env: &env,
             readable: &|_| Ok(()),
+            text: &|_| Err(String::new()),
             key: &|_| Err(String::new()),
         };
         Config::from_toml(&text, "f", &around)
