@@ -11,7 +11,7 @@ use serde_json::json;
 use super::desk;
 use super::token::AdminToken;
 use crate::browser;
-use crate::config::{Mistake, Server};
+use crate::config::{Mistake, OnStoreDown, Protect, Server};
 use crate::gateway::Reload;
 use crate::metrics;
 use crate::net::{Body, ConnInfo, Refusal, Service};
@@ -113,11 +113,18 @@ impl Admin {
 
     fn ready(&self) -> Response<Body> {
         let draining = self.shared.draining.load(Ordering::Relaxed);
-        let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
         let setup = self.shared.setup();
+        let store = self.shared.store.as_ref().map(|store| store.health().is_up());
+        // Where no route can do anything without the store, others should be asked instead.
+        let closed =
+            |protect: &Protect| protect.needs_store() && protect.on_store_down == OnStoreDown::Closed;
+        let stuck = store == Some(false) && setup.config.routes.iter().all(|route| closed(&route.protect));
+        let ready = !draining && !stuck;
+        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let body = json!({
-            "ready": !draining,
+            "ready": ready,
             "draining": draining,
+            "store": store.map(|is_up| if is_up { "up" } else { "down" }),
             "in_flight": self.shared.in_flight.load(Ordering::Relaxed),
             "held_bytes": self.shared.held.load(Ordering::Relaxed),
             "routes": setup.config.routes.iter().count(),

@@ -39,6 +39,7 @@ impl Collector for Page {
         times(&mut encoder, &setup)?;
         callers(&mut encoder, &self.0)?;
         process(&mut encoder, &self.0)?;
+        store(&mut encoder, &self.0)?;
         let lanes = self.0.lanes.tally();
         lanes_now(&mut encoder, &lanes)?;
         lanes_counted(&mut encoder, &lanes)
@@ -113,6 +114,13 @@ fn callers(encoder: &mut DescriptorEncoder<'_>, shared: &Shared) -> fmt::Result 
     counters(encoder, "caller_requests", "Requests of callers that are known, by account and key.", rows)?;
     let rows = shared.tally.refusals().map(|(reason, count)| ([("reason", reason.to_owned())], count));
     counters(encoder, "callers_refused", "Requests whose caller wasn't let in, by the reason.", rows)
+}
+
+fn store(encoder: &mut DescriptorEncoder<'_>, shared: &Shared) -> fmt::Result {
+    let Some(store) = &shared.store else { return Ok(()) };
+    let (up, outages) = (u64::from(store.health().is_up()), store.health().outages());
+    gauges::<0, _>(encoder, "store_up", "Whether the store can be reached: 1, or 0.", None, [([], up)])?;
+    counters::<0>(encoder, "store_outages", "How often the store was lost.", [([], outages)])
 }
 
 fn process(encoder: &mut DescriptorEncoder<'_>, shared: &Shared) -> fmt::Result {

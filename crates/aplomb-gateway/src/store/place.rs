@@ -7,7 +7,7 @@ use std::str::FromStr;
 use sqlx::postgres::PgConnectOptions;
 
 /// The name of the default file in the state folder.
-const FILE: &str = "store.db";
+const FILE: &str = "aplomb.db";
 
 /// Where the store is.
 #[derive(Clone)]
@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn a_url_names_a_file_or_a_server() {
-        assert_eq!(place("sqlite:").unwrap(), "/state/store.db");
-        assert_eq!(place("sqlite://").unwrap(), "/state/store.db");
+        assert_eq!(place("sqlite:").unwrap(), "/state/aplomb.db");
+        assert_eq!(place("sqlite://").unwrap(), "/state/aplomb.db");
         assert_eq!(place("sqlite:keys.db").unwrap(), "keys.db");
         assert_eq!(place("sqlite:///var/lib/a.db").unwrap(), "/var/lib/a.db");
         assert_eq!(

@@ -373,6 +373,12 @@ async fn a_store_that_can_not_be_written_is_what_the_route_says_and_heals_by_its
     );
     assert_eq!((refused.says("aplomb-kind"), refused.says("aplomb-fault")), ("unavailable", "gateway"));
     assert!(refused.text().contains("store_down"), "{refused:?}");
+    for (rig, ready) in rigs.iter().zip([200, 503]) {
+        let told = super::keys::ask(rig, "GET", "/readyz", serde_json::json!({})).await;
+        assert_eq!((told.status(), &told.json()["store"]), (ready, &serde_json::json!("down")));
+        let metrics = super::keys::ask(rig, "GET", "/metrics", serde_json::json!({})).await.text();
+        assert!(metrics.contains("aplomb_store_up 0") && metrics.contains("aplomb_store_outages_total 1"));
+    }
     for other in &mut others {
         other.execute("ROLLBACK").await.unwrap();
     }

@@ -18,6 +18,7 @@ mod packed;
 mod resume;
 mod streams;
 
+mod balance;
 mod credentials;
 mod idempotency;
 mod keys;

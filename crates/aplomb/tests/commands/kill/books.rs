@@ -16,6 +16,14 @@ pub(super) struct Books {
     pub(super) unknown: i64,
     /// Those that seem to be under way.
     pub(super) running: i64,
+    /// Charges in the ledger, and their sum in micro-units.
+    pub(super) charges: i64,
+    pub(super) charged: i64,
+    /// Money that is still put aside.
+    pub(super) reservations: i64,
+    /// What the accounts have, and what of it counts as put aside.
+    pub(super) balance: i64,
+    pub(super) reserved: i64,
 }
 
 impl Books {
@@ -26,14 +34,26 @@ impl Books {
             let mut conn = SqliteConnectOptions::new().filename(store).connect().await.unwrap();
             let check: String =
                 sqlx::query("PRAGMA integrity_check").fetch_one(&mut conn).await.unwrap().get(0);
-            let sql = "SELECT COUNT(*) FROM idempotency WHERE state = $1";
-            let mut counts = Vec::new();
-            for state in ["finished", "unknown", "running"] {
-                let row = sqlx::query(sql).bind(state).fetch_one(&mut conn).await.unwrap();
-                counts.push(row.get::<i64, _>(0));
+            let sql = "SELECT \
+                 (SELECT COUNT(*) FROM idempotency WHERE state = 'finished'), \
+                 (SELECT COUNT(*) FROM idempotency WHERE state = 'unknown'), \
+                 (SELECT COUNT(*) FROM idempotency WHERE state = 'running'), \
+                 (SELECT COUNT(*) FROM ledger WHERE kind = 'charge'), \
+                 (SELECT COALESCE(SUM(-amount), 0) FROM ledger WHERE kind = 'charge'), \
+                 (SELECT COUNT(*) FROM reservations), \
+                 (SELECT SUM(balance) FROM accounts), (SELECT SUM(reserved) FROM accounts)";
+            let row = sqlx::query(sql).fetch_one(&mut conn).await.unwrap();
+            Self {
+                is_sound: check == "ok",
+                finished: row.get(0),
+                unknown: row.get(1),
+                running: row.get(2),
+                charges: row.get(3),
+                charged: row.get(4),
+                reservations: row.get(5),
+                balance: row.get(6),
+                reserved: row.get(7),
             }
-            let [finished, unknown, running] = counts[..] else { unreachable!() };
-            Self { is_sound: check == "ok", finished, unknown, running }
         })
     }
 }

@@ -70,7 +70,7 @@ fn serve(stream: TcpStream, ledger: &Ledger) -> Option<()> {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
         let number = ledger.act(&key);
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             thread::park_timeout(Duration::from_millis(3));
         }
         let usage = r#""usage":{"prompt_tokens":3,"completion_tokens":2}"#;
