@@ -119,8 +119,9 @@ fn wrk_says(said: &str) -> Option<Seen> {
         LazyLock::new(|| Regex::new(r"(\d+) requests in").expect("a valid expression"));
     static RATE: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"Requests/sec:\s+([\d.]+)").expect("a valid expression"));
-    static TIME: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(?m)^\s+(50|99)%\s+([\d.]+)(us|ms|s)$").expect("a valid expression"));
+    static TIME: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m)^\s+(50|99)%\s+([\d.]+)(us|ms|s)\s*$").expect("a valid expression")
+    });
     static BROKEN: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"Non-2xx or 3xx responses: (\d+)|(?:connect|read|write|timeout) (\d+)")
             .expect("a valid expression")
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn wrk_is_understood() {
-        let said = "Running 5s test @ http://127.0.0.1:9010/\n  1 threads and 32 connections\n  Latency Distribution\n     50%  620.00us\n     75%  700.00us\n     90%    1.00ms\n     99%    1.59ms\n  240795 requests in 5.00s, 150.10MB read\n  Socket errors: connect 0, read 2, write 0, timeout 1\n  Non-2xx or 3xx responses: 7\nRequests/sec:  48159.00\n";
+        let said = "Running 5s test @ http://127.0.0.1:9010/\n  1 threads and 32 connections\n  Latency Distribution\n     50%  620.00us\n     75%  700.00us\n     90%    1.00ms\n     99%    1.59ms \n  240795 requests in 5.00s, 150.10MB read\n  Socket errors: connect 0, read 2, write 0, timeout 1\n  Non-2xx or 3xx responses: 7\nRequests/sec:  48159.00\n";
         let seen = wrk_says(said).unwrap();
         assert_eq!(seen, Seen { requests: 240_795.0, rate: 48159.0, failed: 10.0, p50: 620.0, p99: 1590.0 });
     }
