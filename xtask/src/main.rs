@@ -77,6 +77,8 @@ enum Bench {
     Proxy(bench::Options),
     /// Requests under idempotency keys a second, with SQLite behind the gateway
     Keyed(bench::KeyedOptions),
+    /// What keys, limits, balance and idempotency cost a request, beside nginx; and refusals a second
+    Contract(bench::ContractOptions),
     /// Decoding and rendering a failure, in nanoseconds
     Core,
     /// Jobs against a provider with a limit or an outage, direct and through Aplomb; writes `bench/results/`
@@ -94,6 +96,7 @@ fn main() -> ExitCode {
         Chore::Sync { check } => sync::run(check),
         Chore::Bench { bench: Bench::Proxy(options) } => bench::proxy(&options),
         Chore::Bench { bench: Bench::Keyed(options) } => bench::keyed(&options),
+        Chore::Bench { bench: Bench::Contract(options) } => bench::contract(&options),
         Chore::Bench { bench: Bench::Core } => bench::core(),
         Chore::Bench { bench: Bench::Goodput(options) } => bench::goodput(&options),
         Chore::Sim(options) => sim::run(&options),

@@ -84,6 +84,31 @@ impl Load {
         Ok(Self { script, ..plain })
     }
 
+    /// The same with this key, each under an idempotency key of its own if they are keyed; in files by this name.
+    ///
+    /// # Errors
+    /// The folder can't be written.
+    pub(super) fn of(folder: &Path, name: &str, key: &str, keyed: bool) -> Outcome<Self> {
+        let plain = if keyed { Self::keyed(folder)? } else { Self::new(folder)? };
+        let text = fs::read_to_string(&plain.script).map_err(|cause| Trouble::file(&plain.script, &cause))?;
+        let script = folder.join(format!("{name}.lua"));
+        fs::write(&script, text.replace("sk-test", key)).map_err(|cause| Trouble::file(&script, &cause))?;
+        Ok(Self { script, ..plain })
+    }
+
+    /// The same without any key.
+    ///
+    /// # Errors
+    /// The folder can't be written.
+    pub(super) fn without_key(folder: &Path) -> Outcome<Self> {
+        let plain = Self::new(folder)?;
+        let text = fs::read_to_string(&plain.script).map_err(|cause| Trouble::file(&plain.script, &cause))?;
+        let kept: Vec<&str> = text.lines().filter(|line| !line.contains("Authorization")).collect();
+        let script = folder.join("without-key.lua");
+        fs::write(&script, kept.join("\n")).map_err(|cause| Trouble::file(&script, &cause))?;
+        Ok(Self { script, ..plain })
+    }
+
     /// Asks as fast as answers come, for this long.
     ///
     /// # Errors

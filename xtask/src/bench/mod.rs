@@ -2,6 +2,7 @@
 //!
 //! `proxy` puts nginx and Aplomb before the same fast upstream and measures them in turns, in one run, on the same cores.
 //! `keyed` asks each request under an idempotency key of its own, with SQLite behind the gateway.
+//! `contract` adds keys, limits, balance and idempotency to the gateway, one after the other, and counts refusals.
 //! `core` times decoding and rendering alone.
 //! `goodput` does jobs against a provider with a limit or an outage, with the official SDK, direct and through Aplomb.
 
@@ -10,6 +11,9 @@ pub(crate) use proxy::{Options, run as proxy};
 
 mod keyed;
 pub(crate) use keyed::{Options as KeyedOptions, run as keyed};
+
+mod contract;
+pub(crate) use contract::{Options as ContractOptions, run as contract};
 
 mod failure;
 pub(crate) use failure::run as core;

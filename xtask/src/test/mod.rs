@@ -1,11 +1,11 @@
 //! `cargo xtask test`: installs what the tests need, runs them all, and ends with one line of totals.
 
-mod redis;
+pub(crate) mod redis;
 
 mod suite;
 pub(crate) use suite::run;
 
-mod postgres;
+pub(crate) mod postgres;
 
 mod tally;
 

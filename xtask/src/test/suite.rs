@@ -23,18 +23,15 @@ const COMPILER: Need =
 /// A test failed, a runner did not finish, or something needed could not be had.
 pub(crate) fn run() -> Outcome {
     debian::provide(&[COMPILER])?;
-    let (store, counting) = (postgres::start()?, redis::start()?);
-    let mut rust = rust_tests()?;
-    rust.env("APLOMB_TEST_POSTGRES", &store.url).env("APLOMB_TEST_REDIS", &counting.url);
-    let rust = judge("Rust tests", rust);
-    // Stopped before anything else, such as an error, ends this chore.
-    drop((store, counting));
-    let mut results = vec![rust?, judge("documentation tests", doc_tests())?];
+    let servers = Servers { store: postgres::start()?, counting: redis::start()? };
+    let rust = judge("Rust tests", servers.told_to(rust_tests()?))?;
+    let mut results = vec![rust, judge("documentation tests", doc_tests())?];
     if end_to_end().exists() {
         let python = venv::provide()?;
         let binary = build_binary()?;
-        results.push(judge("official SDKs", sdk_tests(&python, &binary))?);
+        results.push(judge("official SDKs", servers.told_to(sdk_tests(&python, &binary)))?);
     }
+    drop(servers);
     let mut total = Tally::default();
     println!();
     for result in &results {
@@ -47,6 +44,20 @@ pub(crate) fn run() -> Outcome {
         return Ok(());
     }
     Err(Trouble::new(format!("tests failed: {}", broken.join(", "))))
+}
+
+/// Servers that tests share; they end with the tests.
+struct Servers {
+    store: postgres::Postgres,
+    counting: redis::Redis,
+}
+
+impl Servers {
+    /// The same runner, told where they are.
+    fn told_to(&self, mut runner: Command) -> Command {
+        runner.env("APLOMB_TEST_POSTGRES", &self.store.url).env("APLOMB_TEST_REDIS", &self.counting.url);
+        runner
+    }
 }
 
 /// What one runner came to.
