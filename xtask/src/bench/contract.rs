@@ -85,12 +85,20 @@ pub(crate) fn run(options: &Options) -> Outcome {
 
 fn contracts(folder: &Path, postgres: &str, redis: &str) -> Vec<Contract> {
     let sqlite = |name: &str| format!("[store]\nurl = \"sqlite:{}\"\n", folder.join(name).display());
-    let one = |what, tables: String, route, key| Contract { what, tables, route, key, keyed: false, refuses: false };
+    let one = |what, tables: String, route, key| Contract {
+        what,
+        tables,
+        route,
+        key,
+        keyed: false,
+        refuses: false,
+    };
     let refuses = |what, tables: String, route| Contract { refuses: true, ..one(what, tables, route, false) };
     let tier = || TIER.to_owned();
     const LIMITED: &str = "keys = \"required\"\ntier = \"t\"\nidempotency = \"off\"\n";
     const PAID: &str = "keys = \"required\"\ntier = \"t\"\nidempotency = \"off\"\nprice = { request = 1, token_in = 1, token_out = 1 }\n";
-    const WHOLE: &str = "keys = \"required\"\ntier = \"t\"\nprice = { request = 1, token_in = 1, token_out = 1 }\n";
+    const WHOLE: &str =
+        "keys = \"required\"\ntier = \"t\"\nprice = { request = 1, token_in = 1, token_out = 1 }\n";
     vec![
         one("plain", String::new(), "", false),
         one("limits, in memory", tier(), "tier = \"t\"\n", false),
@@ -108,7 +116,12 @@ fn contracts(folder: &Path, postgres: &str, redis: &str) -> Vec<Contract> {
             true,
         ),
         one("keys, limits, balance, SQLite", tier() + &sqlite("c4.db"), PAID, true),
-        one("keys, limits, balance, PostgreSQL", format!("{TIER}[store]\nurl = \"{postgres}\"\n"), PAID, true),
+        one(
+            "keys, limits, balance, PostgreSQL",
+            format!("{TIER}[store]\nurl = \"{postgres}\"\n"),
+            PAID,
+            true,
+        ),
         Contract {
             keyed: true,
             ..one("keys, limits, balance, idempotency, SQLite", tier() + &sqlite("c5.db"), WHOLE, true)
@@ -124,7 +137,14 @@ fn nginx_row(folder: &Path, behind: u16) -> Outcome<Row> {
     let mut serve = place::pinned(Cores::ONE.proxy, Path::new("nginx"));
     serve.arg("-c").arg(nginx::peer(&folder.join("peer"), peer)?);
     let server = Server::start("nginx", serve, (listen, http2), folder)?;
-    Ok(Row { what: "nginx", server, load: Load::new(folder)?, refuses: false, cpu: Vec::new(), rate: Vec::new() })
+    Ok(Row {
+        what: "nginx",
+        server,
+        load: Load::new(folder)?,
+        refuses: false,
+        cpu: Vec::new(),
+        rate: Vec::new(),
+    })
 }
 
 fn row(binary: &Path, folder: &Path, behind: u16, contract: Contract) -> Outcome<Row> {
@@ -179,7 +199,8 @@ fn measure(rows: &mut [Row], options: &Options) -> Outcome {
             let before = Cpu::of(row.server.processes());
             let seen = row.load.run(&row.server, speech, Cores::ONE, time)?;
             let spent = Cpu::of(row.server.processes()).since(before).total;
-            let as_wished = if row.refuses { seen.failed >= seen.requests * 0.999 } else { seen.failed == 0.0 };
+            let as_wished =
+                if row.refuses { seen.failed >= seen.requests * 0.999 } else { seen.failed == 0.0 };
             if !as_wished {
                 let told = format!("{}: {} of {} failed", row.what, seen.failed, seen.requests);
                 return Err(Trouble::new(told));
