@@ -6,7 +6,7 @@ use aplomb_core::dialect::{render_event, speaks};
 use aplomb_core::header::{retry_after, retry_after_ms};
 use aplomb_core::{Dialect, Failure, Kind, render};
 use http::header::{self, HeaderName};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use crate::browser;
 use crate::config::{Disclose, Trail as TrailPlace};
@@ -64,6 +64,8 @@ pub(crate) fn reply(
         Ok(reply) => passed(setup, reply, greeting),
         Err(problem) => failed(setup, greeting, *problem, trail),
     };
+    // The version is that of a connection: an upstream's own ends with it (RFC 9110, 6.2).
+    *told.response.version_mut() = Version::HTTP_11;
     let headers = told.response.headers_mut();
     if let Some((admission, tier)) = trail.admission.as_ref().and_then(|one| Some((one, one.tier()?))) {
         let dialect = dialect.unwrap_or_else(|| plain_dialect(setup));

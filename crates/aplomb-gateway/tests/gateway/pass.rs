@@ -70,6 +70,25 @@ async fn a_request_passes_but_for_what_is_ours() {
 }
 
 #[tokio::test(flavor = "local")]
+async fn an_old_upstreams_version_is_not_the_callers() {
+    let upstream = Upstream::always(raw(
+        "HTTP/1.0 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
+    ))
+    .await;
+    let rig = Rig::before(&upstream);
+    let mut wire = rig.connect().await;
+    for _ in 0..2 {
+        wire.send(get("/v1/models", "")).await;
+        let told = wire.answer().await;
+        assert_eq!(
+            (told.line.as_str(), told.text().as_str()),
+            ("HTTP/1.1 200 OK", "{}"),
+            "and the connection lives on"
+        );
+    }
+}
+
+#[tokio::test(flavor = "local")]
 async fn a_sane_request_id_is_the_callers_and_another_one_is_ours() {
     let upstream = Upstream::always(json(200, CHOICE)).await;
     let rig = Rig::before(&upstream);
