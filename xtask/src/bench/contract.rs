@@ -175,7 +175,7 @@ fn key_of(binary: &Path, config: &PathBuf) -> Outcome<String> {
         command::read(ask)
     };
     ask(&["accounts", "create", "bench"])?;
-    ask(&["accounts", "top-up", "bench", "4000000000000000"])?;
+    ask(&["accounts", "top-up", "bench", "1000000000"])?;
     let told = ask(&["keys", "create", "--account", "bench", "--json"])?;
     let told: Value = serde_json::from_str(&told)
         .map_err(|cause| Trouble::new(format!("`aplomb keys create --json` gave no JSON: {cause}")))?;
