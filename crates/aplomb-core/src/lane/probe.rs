@@ -315,7 +315,12 @@ impl Window {
             (self.size, self.grown) = (self.size * 2.0, now);
         }
         // What is under way was proven to be fine; only what is beyond it is spread.
-        if in_flight >= self.size / 2.0 { Ready::at(self.next, now) } else { Ready::Now }
+        if in_flight < self.size / 2.0 {
+            return Ready::Now;
+        }
+        // Who answers sooner than calls are spread would never be seen to fill the window.
+        self.full |= now < self.next;
+        Ready::at(self.next, now)
     }
 
     fn take(&mut self, now: Duration) {
@@ -445,5 +450,32 @@ impl Pace {
         (self.lately, self.sent) = (self.lately(now) + 1.0, now);
         // What was saved up is not sent all at once: at most twice the rate.
         self.next = now + Duration::try_from_secs_f64(0.5 / self.rate()).unwrap_or(LONGEST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_that_answers_at_once_fills_the_window_too() {
+        let mut probe = Probe::new(Duration::ZERO);
+        let (mut now, mut waiting) = (Duration::ZERO, 0);
+        // Thirty-two callers, each of whom asks again as soon as it was answered, after a third of a millisecond.
+        for _ in 0..200 {
+            let (mut calls, mut held) = (Vec::new(), 0);
+            for in_flight in 0..32 {
+                match probe.ready(now, in_flight) {
+                    Ready::Now => calls.push(probe.sent(now)),
+                    Ready::At(_) | Ready::Full => held += 1,
+                }
+            }
+            now += Duration::from_micros(300);
+            for call in calls {
+                probe.accepted(call, now);
+            }
+            waiting = held;
+        }
+        assert_eq!(waiting, 0, "after 60 ms nobody waits any more: {probe:?}");
     }
 }
