@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::load::{Load, Speech};
 use super::meter::Cpu;
 use super::nginx::{self, Peer};
+use super::numbers::median;
 use super::place::{self, Cores};
 use super::server::Server;
 use crate::command::{self, cargo, program, target};
@@ -233,26 +234,4 @@ fn page(rows: &[Row], options: &Options) -> String {
         ));
     }
     page
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        odd if odd % 2 == 1 => sorted[odd / 2],
-        even => f64::midpoint(sorted[even / 2 - 1], sorted[even / 2]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert!(median(&[]).is_nan());
-        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
-        assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
-    }
 }
