@@ -7,7 +7,7 @@
 //! Each stage takes what the one before gave and gives the next; no stage calls another.
 //! `dispatch` holds the only loop, `respond` is the only place that turns a failure into bytes, and `settle` tells
 //! what happened.
-//! Stages that this version doesn't have yet pass everything on: their places are marked in [`run`].
+//! A stage of which a route asks nothing passes everything on.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;

@@ -69,12 +69,8 @@ fn estimate(received: &Received) -> Estimate {
     let first = received.way.targets.first();
     let dialect = first.and_then(|target| target.dialect);
     let place = dialect.and_then(|dialect| dialect.model.as_ref());
-    let whole = match received.rest.query() {
-        Some(query) => format!("{}?{query}", &*received.rest),
-        None => received.rest.to_string(),
-    };
     let bytes = body.map(|body| &body[..]).unwrap_or_default();
-    let model = place.and_then(|place| model::named(place, &whole, bytes));
+    let model = place.and_then(|place| model::named(place, received.rest.with_query(), bytes));
     Estimate::new(received.way.route.protect.price.of(model.as_deref()), dialect, body)
 }
 
