@@ -79,7 +79,7 @@ pub(crate) async fn run(
 
 /// What an answer tells of limits; an answer that tells of none costs a look for a few headers.
 fn limits(target: &Target, headers: &HeaderMap) -> Vec<Limit> {
-    if !target.limit_headers.iter().any(|name| headers.contains_key(name)) {
+    if !target.limit_headers.any_in(headers) {
         return Vec::new();
     }
     let Some(dialect) = target.dialect else { return Vec::new() };

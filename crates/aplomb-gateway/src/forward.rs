@@ -28,7 +28,7 @@ pub(crate) fn request(
     let mut headers = received.headers.clone();
     let own_credential = target.is_callers;
     if !own_credential {
-        strip_credentials(&received.setup, &mut headers);
+        received.setup.credential_headers.remove_from(&mut headers);
     }
     if let Some(own) = &target.own
         && let Some(key) = own.present()
@@ -92,13 +92,6 @@ fn counted(plan: &Plan, endpoint: Option<&Endpoint>) -> Option<Bytes> {
     Some(asked.body)
 }
 
-/// Removes every header by which some API takes credentials.
-pub(crate) fn strip_credentials(setup: &Setup, headers: &mut HeaderMap) {
-    for name in &setup.credential_headers {
-        headers.remove(name);
-    }
-}
-
 /// A query without the parameters by which some API takes credentials.
 pub(crate) fn without_credentials(setup: &Setup, query: &str) -> String {
     let is_credential = |pair: &&str| {
@@ -140,11 +133,11 @@ fn hide_in_headers(headers: &mut HeaderMap, key: &str) {
 /// Every credential that goes with a request, the caller's and ours: none may be logged, whoever repeats it.
 pub(crate) fn secrets(plan: &Plan, target: &Target) -> Vec<String> {
     let received = &plan.received;
-    let names = &received.setup.credential_headers;
-    let headers = names.iter().flat_map(|name| received.headers.get_all(name));
+    let headers = received.setup.credential_headers.all_in(&received.headers);
     // The scheme before a credential and the name of a cookie are no secrets, the last word is.
     let words = headers
-        .filter_map(|value| value.to_str().ok())
+        .into_iter()
+        .filter_map(|(_, value)| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|value| value.rsplit([' ', '=']).find(|word| !word.is_empty()));
     let params = received.rest.query().into_iter().flat_map(|query| query.split('&')).filter_map(|pair| {

@@ -21,7 +21,7 @@ use crate::worker::Worker;
 /// A call under way: to whom, with which leave, and which line of the trail it is.
 pub(crate) struct Asked<'a> {
     pub(crate) target: &'a Target,
-    pub(crate) permit: Permit,
+    pub(crate) permit: Box<Permit>,
     pub(crate) line: usize,
 }
 
@@ -79,7 +79,7 @@ async fn second(
     wish: Wish,
     late: bool,
     begun: &Rc<Flag<bool>>,
-) -> Option<Permit> {
+) -> Option<Box<Permit>> {
     if !late || begun.get() || !cell.may_hedge() {
         return None;
     }

@@ -20,6 +20,7 @@ mod keepalive;
 mod mishap;
 mod model;
 mod money;
+mod names;
 mod percent;
 mod problem;
 mod redact;

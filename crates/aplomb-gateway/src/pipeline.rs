@@ -42,8 +42,8 @@ use crate::worker::Worker;
 
 /// Answers one request. Whatever happens, the caller gets exactly one well-formed answer.
 ///
-/// What can be done at once is done before the future is made: it is moved several times before it runs, and an
-/// argument of an `async fn` is held in it twice.
+/// What can be done at once is done before the future is made, because an argument of an `async fn` is held in it
+/// twice; and it is boxed, because it is moved several times before it runs.
 pub(crate) fn answer(
     worker: Worker,
     raw: Request<Incoming>,
@@ -52,7 +52,7 @@ pub(crate) fn answer(
     let began = Instant::now();
     let setup = worker.shared().setup();
     let greeting = receive::greet(&worker, &setup, &raw);
-    let trail = Trail::new(greeting.id.clone(), began, raw.method().clone(), raw.uri().clone());
+    let trail = Box::new(Trail::new(greeting.id.clone(), began, raw.method().clone(), raw.uri().clone()));
     let mut watch = settle::Watch::new(worker.clone(), trail);
     let opened = open(&worker, &setup, raw, from, &greeting, watch.trail());
     let answer = match &opened {
@@ -88,7 +88,7 @@ pub(crate) fn answer(
         settle::finish(watch, told)
     };
     // What a bug of ours leaves behind is dropped with the story; nothing of it is looked at again.
-    AssertUnwindSafe(story).catch_unwind().map(move |told| told.unwrap_or_else(|_| mishap.tell()))
+    Box::pin(AssertUnwindSafe(story).catch_unwind().map(move |told| told.unwrap_or_else(|_| mishap.tell())))
 }
 
 /// What it takes to answer a request whose story broke off by a bug of ours.
@@ -136,7 +136,7 @@ enum Step {
 /// A request whose head was read, and what comes behind it.
 enum Opened {
     /// Its body is to be read.
-    Head(Received, Incoming),
+    Head(Box<Received>, Incoming),
     /// It needs none: the answer is known.
     Known(Reply),
 }

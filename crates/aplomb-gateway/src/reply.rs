@@ -25,7 +25,7 @@ pub(crate) struct Reply {
     /// An error inside a success that this API reports so by design: the bytes pass, the kind stands in headers.
     pub(crate) native: Option<Box<Failure>>,
     /// The call's place in its lane, given back when the answer is over.
-    pub(crate) permit: Option<Permit>,
+    pub(crate) permit: Option<Box<Permit>>,
 }
 
 impl Reply {

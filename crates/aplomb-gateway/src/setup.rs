@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, Uri};
 use crate::config::{Config, Hop, NoRoute, Route, Upstream};
 use crate::credential::{Credentials, KeyError, Own};
 use crate::metrics::{RouteMeter, UpstreamMeter};
+use crate::names::NameSet;
 use crate::net::{Origin, OriginError, Trust, TrustError, TrustedProxies};
 
 /// A configuration, resolved against dialects and origins; replaced as a whole at a reload.
@@ -19,7 +20,7 @@ pub(crate) struct Setup {
     /// All dialects.
     pub(crate) catalog: &'static Catalog,
     /// Every header that carries a credential in some dialect.
-    pub(crate) credential_headers: Vec<HeaderName>,
+    pub(crate) credential_headers: NameSet,
     /// By which header and prefix callers of which dialect send their credential, the highest rank first.
     pub(crate) credential_ways: Vec<CredentialWay>,
     /// Every query parameter that does.
@@ -83,7 +84,7 @@ pub(crate) struct Target {
     /// How much of its rank's load it takes.
     pub(crate) weight: u32,
     /// The headers by which its answers tell of limits.
-    pub(crate) limit_headers: Vec<HeaderName>,
+    pub(crate) limit_headers: NameSet,
     /// What is counted of attempts there.
     pub(crate) meter: Arc<UpstreamMeter>,
 }
@@ -152,17 +153,11 @@ impl Setup {
             ways.push(Arc::new(way));
         }
         let auths = || catalog.dialects().filter_map(|dialect| dialect.auth.as_ref());
-        let mut credential_headers: Vec<HeaderName> = auths()
+        let credential_headers: NameSet = auths()
             .flat_map(|auth| std::iter::once(&auth.header).chain(&auth.also))
             .filter_map(|name| name.parse().ok())
+            .chain([http::header::AUTHORIZATION, http::header::COOKIE, http::header::PROXY_AUTHORIZATION])
             .collect();
-        credential_headers.extend([
-            http::header::AUTHORIZATION,
-            http::header::COOKIE,
-            http::header::PROXY_AUTHORIZATION,
-        ]);
-        credential_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-        credential_headers.dedup();
         let mut credential_params: Vec<&'static str> =
             auths().filter_map(|auth| auth.query.as_deref()).collect();
         credential_params.push("key");
@@ -304,7 +299,7 @@ fn targets(
     let name: Arc<str> = Arc::from(upstream.name.as_str());
     let rows = dialect.into_iter().flat_map(|dialect| &dialect.limits);
     let names = rows.filter_map(|row| row.remaining.as_deref().or(row.limit.as_deref()));
-    let limit_headers: Vec<HeaderName> =
+    let limit_headers: NameSet =
         names.chain(["ratelimit", "x-ratelimit-remaining"]).filter_map(|name| name.parse().ok()).collect();
     let meter = meters.get(&upstream.name).cloned().unwrap_or_default();
     let mut own = Vec::with_capacity(1 + upstream.more_keys.len());

@@ -37,7 +37,7 @@ pub(crate) struct Turn {
     /// Which of the route's targets.
     pub(crate) index: usize,
     /// The leave.
-    pub(crate) permit: Permit,
+    pub(crate) permit: Box<Permit>,
     /// What was asked of the lane.
     pub(crate) wish: Wish,
 }

@@ -127,7 +127,11 @@ impl Cell {
     ///
     /// # Errors
     /// It can't start in time, or too many wait.
-    pub(crate) async fn enter(self: &Arc<Self>, worker: &Worker, wish: &Wish) -> Result<Permit, Refused> {
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        worker: &Worker,
+        wish: &Wish,
+    ) -> Result<Box<Permit>, Refused> {
         let (entry, mut turn) = match self.ask(worker, wish) {
             Step::Go(pass) => return Ok(Permit::new(Arc::clone(self), pass, Duration::ZERO)),
             Step::Refused(refused) => return Err(refused),

@@ -29,8 +29,9 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    pub(super) fn new(cell: Arc<Cell>, pass: Pass, waited: Duration) -> Self {
-        Self { cell, pass, waited, actual: None, limits: Vec::new(), begun: None }
+    /// In a box, because it goes through many hands.
+    pub(super) fn new(cell: Arc<Cell>, pass: Pass, waited: Duration) -> Box<Self> {
+        Box::new(Self { cell, pass, waited, actual: None, limits: Vec::new(), begun: None })
     }
 
     /// Its lane.
@@ -80,7 +81,7 @@ impl Permit {
     /// Its answer is over: what it took stands in place of what was reserved.
     ///
     /// Without a usage it is settled by the bytes that were delivered.
-    pub(crate) fn settle(mut self, usage: Option<Usage>, delivered: u64) {
+    pub(crate) fn settle(mut self: Box<Self>, usage: Option<Usage>, delivered: u64) {
         if !self.counts_tokens() {
             return;
         }

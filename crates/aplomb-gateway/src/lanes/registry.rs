@@ -1,6 +1,5 @@
 //! All lanes of the process: found by their key, made when they are first asked for, forgotten when idle.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio::time::Instant;
 
 use super::cell::{Cell, Quotas};
 use super::group::Groups;
-use super::key::{LaneKey, Tag};
+use super::key::{LaneMap, Tag};
 use crate::config::{Allowance, Limits};
 use crate::setup::Target;
 
@@ -33,8 +32,8 @@ pub(crate) struct Lanes {
 
 #[derive(Debug, Default)]
 struct Known {
-    lanes: HashMap<LaneKey, Arc<Cell>>,
-    quotas: HashMap<LaneKey, Arc<Quotas>>,
+    lanes: LaneMap<Arc<Cell>>,
+    quotas: LaneMap<Arc<Quotas>>,
     groups: Groups,
     swept: Duration,
 }
@@ -62,8 +61,7 @@ impl Lanes {
 
     /// The lane of a target for this credential and model.
     pub(crate) fn find(self: &Arc<Self>, target: &Target, credential: u64, model: Option<&str>) -> Arc<Cell> {
-        let quota = self.tag.quota(&target.name, credential);
-        let key = self.tag.lane(quota, model);
+        let key = self.tag.lane(&target.name, credential, model);
         let now = self.now();
         let mut known = lock(&self.known);
         if let Some(cell) = known.lanes.get(&key) {
@@ -72,6 +70,7 @@ impl Lanes {
         known.sweep(now);
         let limits = &target.upstream.limits;
         let quotas = (!limits.is_empty()).then(|| {
+            let quota = self.tag.quota(&target.name, credential);
             let new = || Arc::new(Quotas::new(Pacer::new(&quotas(limits), limits.concurrency, now)));
             Arc::clone(known.quotas.entry(quota).or_insert_with(new))
         });

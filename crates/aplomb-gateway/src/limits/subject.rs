@@ -38,11 +38,12 @@ pub(crate) fn subjects(tier: &Tier, caller: &Caller, received: &Received) -> Vec
 
 /// The credential that a caller sends for its upstream, by its hash.
 fn credential(received: &Received) -> Option<String> {
-    let names = &received.setup.credential_headers;
-    let mut sent = names.iter().flat_map(|name| received.headers.get_all(name)).peekable();
-    sent.peek()?;
+    let sent = received.setup.credential_headers.all_in(&received.headers);
+    if sent.is_empty() {
+        return None;
+    }
     let mut context = digest::Context::new(&digest::SHA256);
-    for value in sent {
+    for (_, value) in sent {
         context.update(value.as_bytes());
         context.update(&[0]);
     }

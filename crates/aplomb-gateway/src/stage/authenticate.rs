@@ -8,7 +8,6 @@ use aplomb_core::{Dialect, Key, NoKey};
 
 use crate::caller::Caller;
 use crate::config::{Jwt, Keys, OnStoreDown, Tier};
-use crate::forward;
 use crate::keys::{KnownKey, Looked, Refused, Shown, find, hash};
 use crate::model;
 use crate::problem::Problem;
@@ -36,7 +35,7 @@ pub(crate) async fn check(
     let answer = dialect.or_else(|| received.setup.without_route(&received.headers));
     let signed = protect.jwt.is_some();
     let shown = find(&received.setup, dialect, &received.headers, received.rest.query(), signed);
-    forward::strip_credentials(&received.setup, &mut received.headers);
+    received.setup.credential_headers.remove_from(&mut received.headers);
     received.rest.strip_credentials(&received.setup);
     let address = received.proxies.caller(&received.headers, &received.from);
     let asker = Asker { worker, received, address };

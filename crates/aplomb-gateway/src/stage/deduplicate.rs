@@ -148,15 +148,12 @@ fn scope(received: &Received, caller: &Caller) -> String {
         return format!("account {account}");
     }
     let mut credentials = Context::new(&SHA256);
-    let mut any = false;
-    for name in &received.setup.credential_headers {
-        for value in received.headers.get_all(name) {
-            any = true;
-            field(&mut credentials, name.as_str().as_bytes());
-            field(&mut credentials, value.as_bytes());
-        }
+    let sent = received.setup.credential_headers.all_in(&received.headers);
+    for (name, value) in &sent {
+        field(&mut credentials, name.as_str().as_bytes());
+        field(&mut credentials, value.as_bytes());
     }
-    match any {
+    match !sent.is_empty() {
         true => format!("credential {}", hex(credentials.finish().as_ref())),
         false => format!("address {}", received.proxies.caller(&received.headers, &received.from)),
     }

@@ -19,7 +19,7 @@ use crate::stage::receive::Received;
 /// What is to be done.
 pub(crate) struct Plan {
     /// The request.
-    pub(crate) received: Received,
+    pub(crate) received: Box<Received>,
     /// Who asks.
     pub(crate) caller: Caller,
     /// The caller asks for a stream.
@@ -90,7 +90,11 @@ impl Plan {
 ///
 /// # Errors
 /// None yet: every route has an upstream. The place is for lanes that refuse at once.
-pub(crate) fn choose(received: Received, caller: Caller, counts_tokens: bool) -> Result<Plan, Box<Problem>> {
+pub(crate) fn choose(
+    received: Box<Received>,
+    caller: Caller,
+    counts_tokens: bool,
+) -> Result<Plan, Box<Problem>> {
     let hops: Vec<Hop> = received.way.targets.iter().map(|target| hop(&received, target)).collect();
     let endpoint = hops.first().and_then(|hop| hop.endpoint);
     let wants_stream = match endpoint.and_then(|endpoint| endpoint.stream_when.as_ref()) {

@@ -30,6 +30,10 @@ pub(crate) const TOO_LARGE: &str = "the request's body is larger than this gatew
 const FULL: &str = "the gateway's memory for requests is full; send the request again in a moment";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PRIORITY: HeaderName = HeaderName::from_static("aplomb-priority");
+/// How long the caller waits: what some SDKs say of it, and what gRPC's callers do.
+const READ_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-read-timeout");
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// What is known before anything can go wrong: enough to answer a request that can't be read.
 #[derive(Clone, Debug)]
@@ -43,6 +47,8 @@ pub(crate) struct Greeting {
 }
 
 /// A request that can be read and has a route.
+///
+/// It goes from stage to stage in a box: it is large, and each hand that it passes through would copy it.
 pub(crate) struct Received {
     /// The setup that it began with.
     pub(crate) setup: Arc<Setup>,
@@ -213,9 +219,9 @@ fn wants_problem(setup: &Setup, headers: &HeaderMap) -> Option<&'static Dialect>
 /// It can't be read, is too large, or does not come in time.
 pub(crate) async fn body(
     worker: &Worker,
-    mut received: Received,
+    mut received: Box<Received>,
     incoming: Incoming,
-) -> Result<Received, Box<Problem>> {
+) -> Result<Box<Received>, Box<Problem>> {
     let kept = keep(worker, &received.setup, &received.way, incoming).await;
     (received.body, received.hold) = kept.map_err(|problem| received.told(problem))?;
     Ok(received)
@@ -232,7 +238,7 @@ pub(crate) fn head(
     from: ConnInfo,
     id: &RequestId,
     trail: &mut Trail,
-) -> Result<Received, Box<Problem>> {
+) -> Result<Box<Received>, Box<Problem>> {
     let asked = wants_problem(setup, &parts.headers);
     let found = setup.find(parts.uri.path());
     let own = found.as_ref().ok().and_then(|(way, _)| way.answer);
@@ -254,7 +260,7 @@ pub(crate) fn head(
     let mut headers = parts.headers;
     prepare(&mut headers, id);
     worker.via().mark(&mut headers, parts.version).map_err(|_| told(came_back(), &headers))?;
-    Ok(Received {
+    Ok(Box::new(Received {
         setup: Arc::clone(setup),
         way,
         method: parts.method,
@@ -270,7 +276,7 @@ pub(crate) fn head(
         from,
         host,
         hold: None,
-    })
+    }))
 }
 
 /// What can be refused by its head alone.
@@ -368,15 +374,13 @@ fn prepare(headers: &mut HeaderMap, id: &RequestId) {
 }
 
 fn patience(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    deadline::patience(text("x-stainless-read-timeout"), text("grpc-timeout"))
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    deadline::patience(text(&READ_TIMEOUT), text(&GRPC_TIMEOUT))
 }
 
 /// How urgent the caller says that it is, where the route listens to that.
 fn priority(way: &Way, headers: &HeaderMap) -> Priority {
-    let said = || {
-        headers.get("aplomb-priority").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"batch"))
-    };
+    let said = || headers.get(&PRIORITY).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"batch"));
     match way.route.queue.priority {
         Priorities::Header if said() => Priority::Batch,
         Priorities::Header | Priorities::None => Priority::Interactive,

@@ -44,7 +44,7 @@ pub(crate) struct Told {
     /// How a live stream ends.
     pub(crate) end: Option<std::rc::Rc<crate::guard::StreamEnd>>,
     /// The call's place in its lane.
-    pub(crate) permit: Option<Permit>,
+    pub(crate) permit: Option<Box<Permit>>,
     /// An upstream may have acted although the answer doesn't say so.
     pub(crate) outcome_unknown: bool,
 }

@@ -28,14 +28,14 @@ use crate::worker::Worker;
 /// Dropped before that, it tells that the caller went away: no other place can see that.
 pub(crate) struct Watch {
     worker: Worker,
-    trail: Option<Trail>,
+    trail: Option<Box<Trail>>,
     /// After how long the answer began.
     begun: Option<Duration>,
 }
 
 impl Watch {
     /// Begins to watch.
-    pub(crate) fn new(worker: Worker, trail: Trail) -> Self {
+    pub(crate) fn new(worker: Worker, trail: Box<Trail>) -> Self {
         worker.shared().in_flight.fetch_add(1, Ordering::Relaxed);
         Self { worker, trail: Some(trail), begun: None }
     }
@@ -144,7 +144,7 @@ struct Watched {
     failure: Option<Box<Failure>>,
     end: Option<Rc<StreamEnd>>,
     /// The call's place in its lane: it counts as under way until its answer is over.
-    permit: Option<Permit>,
+    permit: Option<Box<Permit>>,
     delivered: Delivered,
     is_events: bool,
 }

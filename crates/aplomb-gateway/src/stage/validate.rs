@@ -11,7 +11,7 @@ use crate::validate::Asked;
 ///
 /// # Errors
 /// What is wrong with it, every field of it, told as the caller's dialect tells it.
-pub(crate) fn check(mut received: Received) -> Result<Received, Box<Problem>> {
+pub(crate) fn check(mut received: Box<Received>) -> Result<Box<Received>, Box<Problem>> {
     let Some(rules) = received.way.route.protect.validate.clone() else { return Ok(received) };
     let asked = Asked {
         method: &received.method,
