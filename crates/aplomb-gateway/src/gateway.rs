@@ -112,7 +112,7 @@ impl Gateway {
             let reload = reload.clone();
             move |(listener, admin): (std::net::TcpListener, Option<std::net::TcpListener>)| {
                 let worker = Worker::new(Arc::clone(&shared), pool.clone());
-                let own = Admin::new(Arc::clone(&shared), reload.clone(), token.clone());
+                let own = Admin::new(worker.clone(), reload.clone(), token.clone());
                 let (settings, stop) = (settings.clone(), stopped.clone());
                 async move {
                     if let Some(admin) = admin {

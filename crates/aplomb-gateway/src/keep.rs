@@ -119,8 +119,8 @@ fn fate_of(told: &Told, sent: bool, in_stream: bool) -> Fate {
 fn kept(headers: &HeaderMap) -> HeaderMap {
     let passing = |name: &HeaderName| {
         let text = name.as_str();
-        matches!(text, "aplomb-request-id" | "aplomb-attempts" | "aplomb-store" | "date" | "connection")
-            || text == "vary"
+        matches!(text, "aplomb-request-id" | "aplomb-attempts" | "date" | "connection" | "vary")
+            || matches!(text, "aplomb-store" | "aplomb-shared")
             || text.starts_with("access-control-")
             || *name == header::CONTENT_LENGTH
     };

@@ -14,7 +14,7 @@ use crate::credential::Credentials;
 use crate::id::RequestId;
 use crate::keys::{Attempts, Issuers, Keyring, Tally};
 use crate::lanes::Lanes;
-use crate::limits::{Counts, Leases, Together};
+use crate::limits::{Counts, Leases, Line, Together};
 use crate::money::Remembered;
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
 use crate::office::Office;
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     /// What was borrowed of limits that gateways count together.
     pub(crate) leases: Leases,
     /// Our own credentials.
+    /// What is known of the server where gateways count together.
+    pub(crate) line: Line,
     pub(crate) credentials: Credentials,
     /// What is asked about accounts and keys; absent where no route needs any.
     pub(crate) office: Option<Office>,
@@ -68,6 +70,7 @@ impl Shared {
             counts: Arc::new(Counts::new()),
             leases: Leases::default(),
             credentials,
+            line: Line::default(),
             office: store.clone().map(Office::of),
             keyring: Keyring::new(store.clone()),
             issuers: Issuers::default(),
@@ -176,9 +179,10 @@ impl Worker {
 
     /// Where limits are counted together with other gateways, if they are.
     pub(crate) fn together(&self) -> Option<Together> {
-        let place = || self.0.shared.setup.load().config.shared.clone();
+        let shared = &self.0.shared;
+        let place = || shared.setup.load().config.shared.clone();
         // A wrong URL was refused with the configuration.
-        self.0.together.get_or_init(|| Together::new(&place()?, &self.0.shared.leases).ok()).clone()
+        self.0.together.get_or_init(|| Together::new(&place()?, &shared.leases, &shared.line).ok()).clone()
     }
 
     /// The thread's connections to whom the system's own authorities vouch for.
