@@ -57,6 +57,8 @@ pub(crate) async fn run(keyed: Keyed) -> Response<Body> {
 impl Keyed {
     async fn tell(self, mut answer: oneshot::Sender<Response<Body>>) {
         let Self { worker, greeting, mut watch, plan, mut run, keepalive } = self;
+        // An end of the process waits for it, though its caller may be gone.
+        let _busy = worker.busy();
         let setup = Arc::clone(plan.setup());
         // Whoever hangs up leaves as much time as a whole answer may take.
         let alone =

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use crate::credential::Credentials;
 use crate::id::RequestId;
@@ -37,9 +38,9 @@ pub(crate) struct Shared {
     pub(crate) counts: Arc<Counts>,
     /// What was borrowed of limits that gateways count together.
     pub(crate) leases: Leases,
-    /// Our own credentials.
     /// What is known of the server where gateways count together.
     pub(crate) line: Line,
+    /// Our own credentials.
     pub(crate) credentials: Credentials,
     /// What is asked about accounts and keys; absent where no route needs any.
     pub(crate) office: Option<Office>,
@@ -69,8 +70,8 @@ impl Shared {
             lanes: Arc::new(Lanes::new()),
             counts: Arc::new(Counts::new()),
             leases: Leases::default(),
-            credentials,
             line: Line::default(),
+            credentials,
             office: store.clone().map(Office::of),
             keyring: Keyring::new(store.clone()),
             issuers: Issuers::default(),
@@ -129,6 +130,15 @@ impl Drop for Hold {
     }
 }
 
+/// A request that runs by itself, for whoever waits for the last of them.
+pub(crate) struct Busy(Worker);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.0.alone.send_modify(|count| *count -= 1);
+    }
+}
+
 /// One thread's share; clones are the same share.
 #[derive(Clone)]
 pub(crate) struct Worker(Rc<Share>);
@@ -140,6 +150,8 @@ struct Share {
     /// Pools of upstreams with certificate authorities of their own.
     trusting: RefCell<HashMap<PathBuf, Pool>>,
     random: Cell<u64>,
+    /// Requests that run by themselves, and who waits until there are none.
+    alone: watch::Sender<u64>,
     /// The line to other gateways' counts, once somebody asked for it; none if there are no others.
     together: OnceCell<Option<Together>>,
 }
@@ -154,6 +166,7 @@ impl Worker {
             settings,
             trusting: RefCell::default(),
             random: Cell::new(seed.0.rotate_left(32) ^ seed.1),
+            alone: watch::Sender::new(0),
             together: OnceCell::new(),
         }))
     }
@@ -175,6 +188,19 @@ impl Worker {
         let pool = Pool::new(PoolSettings { dial, ..self.0.settings.clone() });
         self.0.trusting.borrow_mut().insert(file.clone(), pool.clone());
         pool
+    }
+
+    /// A request that runs by itself until this is dropped.
+    pub(crate) fn busy(&self) -> Busy {
+        self.0.alone.send_modify(|count| *count += 1);
+        Busy(self.clone())
+    }
+
+    /// Waits until no request runs by itself.
+    pub(crate) async fn idle(&self) {
+        // The sender is this worker's own, so that it isn't gone.
+        let mut alone = self.0.alone.subscribe();
+        let _never_gone = alone.wait_for(|count| *count == 0).await;
     }
 
     /// Where limits are counted together with other gateways, if they are.
