@@ -126,7 +126,7 @@ TRIGGERS = [
     Trigger("an upstream that sleeps", "gateway_timeout", get("/NAME/v1/notes/sleep")),
     *(
         Trigger(f"an upstream that says {status}", kind, get(f"/bare/NAME/v1/notes/status{status}"), by_upstream=True)
-        for status, kind in ((424, "dependency_failed"), (498, "overloaded"))
+        for status, kind in ((410, "not_found"), (424, "dependency_failed"), (498, "overloaded"))
     ),
 ]
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use aplomb_core::Catalog;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio::time::{Instant, timeout};
 
 use crate::admin::{Admin, AdminToken, state_folder};
 use crate::config::{Config, Mistake, Server};
@@ -112,7 +113,7 @@ impl Gateway {
             let reload = reload.clone();
             move |(listener, admin): (std::net::TcpListener, Option<std::net::TcpListener>)| {
                 let worker = Worker::new(Arc::clone(&shared), pool.clone());
-                let own = Admin::new(Arc::clone(&shared), reload.clone(), token.clone());
+                let own = Admin::new(worker.clone(), reload.clone(), token.clone());
                 let (settings, stop) = (settings.clone(), stopped.clone());
                 async move {
                     if let Some(admin) = admin {
@@ -122,7 +123,13 @@ impl Gateway {
                         let settings = ListenSettings::default();
                         tokio::task::spawn_local(serve(admin, settings, Rc::new(own), stop.clone()));
                     }
-                    serve(listener, settings, Rc::new(Callers { worker }), stop).await
+                    let mut ending = stop.clone();
+                    let served = serve(listener, settings, Rc::new(Callers { worker: worker.clone() }), stop);
+                    let told = async { (ending.told().await, Instant::now()) };
+                    let (drained, (grace, since)) = tokio::join!(served, told);
+                    // Whoever hung up may ask again for what it began: that gets the same time as everything else.
+                    let _cut = timeout(grace.saturating_sub(since.elapsed()), worker.idle()).await;
+                    drained
                 }
             }
         };

@@ -57,6 +57,8 @@ pub(crate) async fn run(keyed: Keyed) -> Response<Body> {
 impl Keyed {
     async fn tell(self, mut answer: oneshot::Sender<Response<Body>>) {
         let Self { worker, greeting, mut watch, plan, mut run, keepalive } = self;
+        // An end of the process waits for it, though its caller may be gone.
+        let _busy = worker.busy();
         let setup = Arc::clone(plan.setup());
         // Whoever hangs up leaves as much time as a whole answer may take.
         let alone =
@@ -119,8 +121,8 @@ fn fate_of(told: &Told, sent: bool, in_stream: bool) -> Fate {
 fn kept(headers: &HeaderMap) -> HeaderMap {
     let passing = |name: &HeaderName| {
         let text = name.as_str();
-        matches!(text, "aplomb-request-id" | "aplomb-attempts" | "aplomb-store" | "date" | "connection")
-            || text == "vary"
+        matches!(text, "aplomb-request-id" | "aplomb-attempts" | "date" | "connection" | "vary")
+            || matches!(text, "aplomb-store" | "aplomb-shared")
             || text.starts_with("access-control-")
             || *name == header::CONTENT_LENGTH
     };

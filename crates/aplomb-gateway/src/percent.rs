@@ -13,6 +13,19 @@ pub(crate) fn decoded(text: &str) -> Vec<u8> {
     out
 }
 
+/// Names and values of a form or a query, decoded: `a=1&b=x+y`.
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        String::from_utf8(decoded(&text)).unwrap_or(text)
+    };
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(move |pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(name), decoded(value))
+    })
+}
+
 /// Text as it stands in a form (`application/x-www-form-urlencoded`).
 pub(crate) fn form_encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -171,8 +171,8 @@ async fn prepare(
         Opened::Known(reply) => return Ok(Step::Tell(reply)),
     };
     let caller = authenticate::check(worker, &mut received, trail).await?;
-    if admit::is_question(&received) {
-        return Ok(Step::Tell(admit::state(worker, &received, &caller)));
+    if received.asks_state() {
+        return Ok(Step::Tell(Box::pin(admit::state(worker, &received, &caller, trail)).await));
     }
     // admit: do the caller's rates allow it?
     if let Some(tier) = admit::tier(&received, &caller) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aplomb_core::{Catalog, Dialect};
 use http::{HeaderMap, HeaderName, Uri};
 
-use crate::config::{Config, Hop, NoRoute, Route, Upstream};
+use crate::config::{Config, Hop, Keys, NoRoute, Route, Upstream};
 use crate::credential::{Credentials, KeyError, Own};
 use crate::metrics::{RouteMeter, UpstreamMeter};
 use crate::names::NameSet;
@@ -229,6 +229,14 @@ impl Setup {
     /// The dialect for a request of which not even the head could be read.
     pub(crate) fn unread(&self) -> Option<&'static Dialect> {
         self.common
+    }
+
+    /// The route by which a caller hears of itself who asks behind none: the first that asks for keys, else the first
+    /// that counts.
+    pub(crate) fn for_state(&self) -> Option<&Arc<Way>> {
+        let mut counting = self.ways.iter().filter(|way| way.route.protect.tells_state());
+        let keyed = counting.clone().find(|way| way.route.protect.keys == Keys::Required);
+        keyed.or_else(|| counting.next())
     }
 
     /// The route of a path, and what lies behind its prefix.

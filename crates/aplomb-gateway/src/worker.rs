@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use crate::credential::Credentials;
 use crate::id::RequestId;
 use crate::keys::{Attempts, Issuers, Keyring, Tally};
 use crate::lanes::Lanes;
-use crate::limits::{Counts, Leases, Together};
+use crate::limits::{Counts, Leases, Line, Together};
 use crate::money::Remembered;
 use crate::net::{Dial, Pool, PoolSettings, Trust, Via};
 use crate::office::Office;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) counts: Arc<Counts>,
     /// What was borrowed of limits that gateways count together.
     pub(crate) leases: Leases,
+    /// What is known of the server where gateways count together.
+    pub(crate) line: Line,
     /// Our own credentials.
     pub(crate) credentials: Credentials,
     /// What is asked about accounts and keys; absent where no route needs any.
@@ -67,6 +70,7 @@ impl Shared {
             lanes: Arc::new(Lanes::new()),
             counts: Arc::new(Counts::new()),
             leases: Leases::default(),
+            line: Line::default(),
             credentials,
             office: store.clone().map(Office::of),
             keyring: Keyring::new(store.clone()),
@@ -126,6 +130,15 @@ impl Drop for Hold {
     }
 }
 
+/// A request that runs by itself, for whoever waits for the last of them.
+pub(crate) struct Busy(Worker);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.0.alone.send_modify(|count| *count -= 1);
+    }
+}
+
 /// One thread's share; clones are the same share.
 #[derive(Clone)]
 pub(crate) struct Worker(Rc<Share>);
@@ -137,6 +150,8 @@ struct Share {
     /// Pools of upstreams with certificate authorities of their own.
     trusting: RefCell<HashMap<PathBuf, Pool>>,
     random: Cell<u64>,
+    /// Requests that run by themselves, and who waits until there are none.
+    alone: watch::Sender<u64>,
     /// The line to other gateways' counts, once somebody asked for it; none if there are no others.
     together: OnceCell<Option<Together>>,
 }
@@ -151,6 +166,7 @@ impl Worker {
             settings,
             trusting: RefCell::default(),
             random: Cell::new(seed.0.rotate_left(32) ^ seed.1),
+            alone: watch::Sender::new(0),
             together: OnceCell::new(),
         }))
     }
@@ -174,11 +190,25 @@ impl Worker {
         pool
     }
 
+    /// A request that runs by itself until this is dropped.
+    pub(crate) fn busy(&self) -> Busy {
+        self.0.alone.send_modify(|count| *count += 1);
+        Busy(self.clone())
+    }
+
+    /// Waits until no request runs by itself.
+    pub(crate) async fn idle(&self) {
+        // The sender is this worker's own, so that it isn't gone.
+        let mut alone = self.0.alone.subscribe();
+        let _never_gone = alone.wait_for(|count| *count == 0).await;
+    }
+
     /// Where limits are counted together with other gateways, if they are.
     pub(crate) fn together(&self) -> Option<Together> {
-        let place = || self.0.shared.setup.load().config.shared.clone();
+        let shared = &self.0.shared;
+        let place = || shared.setup.load().config.shared.clone();
         // A wrong URL was refused with the configuration.
-        self.0.together.get_or_init(|| Together::new(&place()?, &self.0.shared.leases).ok()).clone()
+        self.0.together.get_or_init(|| Together::new(&place()?, &shared.leases, &shared.line).ok()).clone()
     }
 
     /// The thread's connections to whom the system's own authorities vouch for.

@@ -8,15 +8,15 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use crate::net::Body;
-use crate::office::{LARGEST, OfficeAnswer, Trouble, WHO};
-use crate::worker::Shared;
+use crate::office::{Asked, Counted, LARGEST, OfficeAnswer, Trouble, WHO};
+use crate::worker::Worker;
 
 /// How long a question's body may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Answers a question about accounts and keys.
-pub(super) async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Body> {
-    let answer = ask(shared, request).await.unwrap_or_else(|trouble| trouble.answer());
+/// Answers a question about accounts, keys and limits.
+pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Response<Body> {
+    let answer = ask(worker, request).await.unwrap_or_else(|trouble| trouble.answer());
     let mut response = Response::new(Body::full(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
@@ -29,9 +29,17 @@ pub(super) async fn answer(shared: &Shared, request: Request<Incoming>) -> Respo
     response
 }
 
-async fn ask(shared: &Shared, request: Request<Incoming>) -> Result<OfficeAnswer, Trouble> {
-    let office = shared.office.as_ref().ok_or_else(Trouble::no_store)?;
+async fn ask(worker: &Worker, request: Request<Incoming>) -> Result<OfficeAnswer, Trouble> {
     let (head, body) = request.into_parts();
+    let (shared, setup) = (worker.shared(), worker.shared().setup());
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    if head.uri.path().split('/').nth(1) == Some("limits") {
+        let together = worker.together();
+        let tiers = &setup.config.tiers;
+        let counted = Counted { here: &shared.counts, together: together.as_ref(), tiers };
+        return Ok(counted.answer(&Asked::new(who(&head.headers), &head.method, target, &[])).await);
+    }
+    let office = shared.office.as_ref().ok_or_else(Trouble::no_store)?;
     let has_body = matches!(head.method, Method::POST | Method::PATCH);
     if has_body && !is_json(&head.headers) {
         return Err(Trouble::not_json());
@@ -40,8 +48,6 @@ async fn ask(shared: &Shared, request: Request<Incoming>) -> Result<OfficeAnswer
         false => Vec::new(),
         true => read(body).await?,
     };
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let setup = shared.setup();
     Ok(office.answer(Some(&setup.config), who(&head.headers), &head.method, target, &body).await)
 }
 

@@ -18,14 +18,14 @@ use crate::net::{Body, ConnInfo, Refusal, Service};
 use crate::office::{Office, openapi};
 use crate::redact::redact;
 use crate::setup::Setup;
-use crate::worker::Shared;
+use crate::worker::{Shared, Worker};
 
 /// What a wrong token waits for its answer: nothing to a person, much to a program that guesses.
 const WRONG_TOKEN: Duration = Duration::from_millis(250);
 
 /// What stands behind the admin listener.
 pub(crate) struct Admin {
-    shared: Arc<Shared>,
+    worker: Worker,
     reload: Option<Reload>,
     token: AdminToken,
 }
@@ -48,7 +48,7 @@ const PLACES: [Place; 6] = [
         path: "/lanes",
         methods: READ,
         open: false,
-        answer: |admin| as_json(StatusCode::OK, &admin.shared.lanes.report()),
+        answer: |admin| as_json(StatusCode::OK, &admin.shared().lanes.report()),
     },
     Place { path: "/metrics", methods: READ, open: false, answer: Admin::metrics },
     Place {
@@ -62,13 +62,13 @@ const PLACES: [Place; 6] = [
 
 impl Admin {
     /// An admin port of this process.
-    pub(crate) fn new(shared: Arc<Shared>, reload: Option<Reload>, token: AdminToken) -> Self {
-        Self { shared, reload, token }
+    pub(crate) fn new(worker: Worker, reload: Option<Reload>, token: AdminToken) -> Self {
+        Self { worker, reload, token }
     }
 
     /// What all threads share.
     pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+        self.worker.shared()
     }
 
     async fn answer(&self, request: Request<Incoming>, from: ConnInfo) -> Response<Body> {
@@ -83,7 +83,7 @@ impl Admin {
         match (served, place) {
             (Some(served), _) => (served.answer)(self),
             (None, Some(place)) => not_allowed(place),
-            (None, None) if Office::has(request.uri().path()) => desk::answer(&self.shared, request).await,
+            (None, None) if Office::has(request.uri().path()) => desk::answer(&self.worker, request).await,
             (None, None) => {
                 let there: Vec<_> = PLACES.iter().map(|place| place.path).collect();
                 text(
@@ -95,7 +95,7 @@ impl Admin {
     }
 
     fn is_foreign(&self, request: &Request<Incoming>) -> bool {
-        let setup = self.shared.setup();
+        let setup = self.shared().setup();
         let server = &setup.config.server;
         let own = Server { listen: server.admin, cors: Vec::new(), ..server.clone() };
         browser::check(&own, request.uri(), request.headers()).is_err()
@@ -112,9 +112,11 @@ impl Admin {
     }
 
     fn ready(&self) -> Response<Body> {
-        let draining = self.shared.draining.load(Ordering::Relaxed);
-        let setup = self.shared.setup();
-        let store = self.shared.store.as_ref().map(|store| store.health().is_up());
+        let draining = self.shared().draining.load(Ordering::Relaxed);
+        let setup = self.shared().setup();
+        let store = self.shared().store.as_ref().map(|store| store.health().is_up());
+        let shared = setup.config.shared.as_ref().map(|_| self.shared().line.is_up());
+        let word = |is_up| if is_up { "up" } else { "down" };
         // Where no route can do anything without the store, others should be asked instead.
         let closed =
             |protect: &Protect| protect.needs_store() && protect.on_store_down == OnStoreDown::Closed;
@@ -124,20 +126,21 @@ impl Admin {
         let body = json!({
             "ready": ready,
             "draining": draining,
-            "store": store.map(|is_up| if is_up { "up" } else { "down" }),
-            "in_flight": self.shared.in_flight.load(Ordering::Relaxed),
-            "held_bytes": self.shared.held.load(Ordering::Relaxed),
+            "store": store.map(word),
+            "shared": shared.map(word),
+            "in_flight": self.shared().in_flight.load(Ordering::Relaxed),
+            "held_bytes": self.shared().held.load(Ordering::Relaxed),
             "routes": setup.config.routes.iter().count(),
         });
         as_json(status, &body)
     }
 
     fn metrics(&self) -> Response<Body> {
-        answer(StatusCode::OK, metrics::CONTENT_TYPE, metrics::page(&self.shared).into_bytes())
+        answer(StatusCode::OK, metrics::CONTENT_TYPE, metrics::page(self.shared()).into_bytes())
     }
 
     fn reloaded(&self) -> Response<Body> {
-        match reload(&self.shared, self.reload.as_ref()) {
+        match reload(self.shared(), self.reload.as_ref()) {
             Ok(()) => as_json(StatusCode::OK, &json!({"reloaded": true})),
             Err(mistakes) => {
                 let told: Vec<_> = mistakes.iter().map(ToString::to_string).collect();

@@ -1,6 +1,6 @@
 //! All that is counted in this process.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aplomb_core::Limit;
@@ -86,10 +86,25 @@ impl Counts {
     }
 
     /// How the limits of a subject stand.
-    pub(crate) fn limits(&self, subject: &Subject, tier: &Tier) -> Vec<Limit> {
+    pub(crate) fn limits(&self, subject: &str, tier: &Tier) -> Vec<Limit> {
         let now = self.clock.now();
         let known = self.known();
-        known.entries.get(&*subject.name).cloned().unwrap_or_default().limits(tier, now)
+        known.entries.get(subject).cloned().unwrap_or_default().limits(tier, now)
+    }
+
+    /// The first so many names after that one which are wanted, in their order.
+    pub(crate) fn names(&self, after: &str, many: usize, wanted: impl Fn(&str) -> bool) -> BTreeSet<String> {
+        let known = self.known();
+        let mut names = BTreeSet::new();
+        for name in known.entries.keys().map(|name| &**name).filter(|name| *name > after && wanted(name)) {
+            if names.len() < many || names.last().is_some_and(|last| name < *last) {
+                names.insert(name);
+            }
+            if names.len() > many {
+                names.pop_last();
+            }
+        }
+        names.into_iter().map(str::to_owned).collect()
     }
 
     /// A request is over, and took this.
@@ -144,7 +159,20 @@ mod tests {
         let both = [b.clone(), a.clone()];
         let (index, over, _) = counts.take(ask(&both)).unwrap_err();
         assert_eq!((index, over.what), (1, "daily"));
-        assert_eq!(counts.limits(&b, &tier)[0].remaining, Some(1));
+        assert_eq!(counts.limits(&b.name, &tier)[0].remaining, Some(1));
+    }
+
+    #[test]
+    fn names_come_in_pages_and_in_order() {
+        let counts = Counts::new();
+        let tier = Tier { daily: Some(9), ..Tier::named("t") };
+        let subjects = ["d", "a", "c", "x", "b"].map(subject);
+        counts.take(Ask { subjects: &subjects, tier: &tier, cost: Cost::default() }).unwrap();
+        let page = |after: &str| Vec::from_iter(counts.names(after, 2, |name| name != "x"));
+        assert_eq!(
+            (page(""), page("b"), page("d")),
+            (vec!["a".to_owned(), "b".to_owned()], vec!["c".to_owned(), "d".to_owned()], vec![])
+        );
     }
 
     #[test]

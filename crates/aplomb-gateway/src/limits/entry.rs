@@ -65,6 +65,11 @@ pub(super) fn spans(tier: &Tier, cost: Cost, requests: u64) -> Vec<(u64, u64)> {
     quotas(tier).map(span).collect()
 }
 
+/// How many quotas a tier has.
+pub(super) fn quota_count(tier: &Tier) -> usize {
+    quotas(tier).count()
+}
+
 /// How much the smallest of a tier's limits gives at once, requests and days alike; tokens are counted in requests of
 /// a thousand.
 pub(super) fn smallest_burst(tier: &Tier) -> u64 {

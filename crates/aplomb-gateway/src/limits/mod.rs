@@ -18,6 +18,9 @@ pub(crate) use fields::write;
 mod lease;
 pub(crate) use lease::Leases;
 
+mod line;
+pub(crate) use line::Line;
+
 mod shared;
 pub(crate) use shared::{Down, Together};
 

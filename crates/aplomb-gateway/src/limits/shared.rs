@@ -3,6 +3,7 @@
 //! Keys are tagged by their subject, `aplomb:{…}`, so that a cluster keeps what belongs together in one place.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisError, Script};
 use tokio::time::Instant;
 
-use super::entry::{Entry, Over, moves, returns, spans};
-use super::lease::{Lease, Leases, Share, share};
+use super::entry::{Entry, Over, moves, quota_count, returns, spans};
+use super::lease::{self, Lease, Leases, share};
+use super::line::Line;
 use super::{Ask, Subject};
 use crate::config::{SharedMode, SharedPlace, Tier};
 use crate::id::RequestId;
@@ -27,16 +29,24 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long a request holds its place among those under way at most: a gateway that was killed gives none back.
 const PLACE: Duration = Duration::from_secs(15 * 60);
 
+/// How many keys a server looks at in one step of a search, and how many steps one question takes at most: others wait
+/// for each step.
+const SCANNED: usize = 1_000;
+const ROUNDS: usize = 200;
+
 /// One thread's connection to the server where gateways count together.
 #[derive(Clone)]
-pub(crate) struct Together(Rc<Line>);
+pub(crate) struct Together(Rc<Share>);
 
-struct Line {
+struct Share {
     client: Client,
     connection: RefCell<Option<ConnectionManager>>,
     take: Script,
     settle: Script,
+    look: Script,
     down_until: Cell<Option<Instant>>,
+    /// What all threads know of the server.
+    line: Line,
     /// What this process has borrowed, where gateways borrow.
     leases: Option<Leases>,
 }
@@ -51,16 +61,18 @@ impl Together {
     ///
     /// # Errors
     /// What is no URL of such a server; told without it, since it may hold a password.
-    pub(crate) fn new(place: &SharedPlace, leases: &Leases) -> Result<Self, Down> {
+    pub(crate) fn new(place: &SharedPlace, leases: &Leases, line: &Line) -> Result<Self, Down> {
         // The protocol is the same, whatever the fork is called.
         let url = place.url.expose().replacen("valkey", "redis", 1);
         let client = Client::open(url).map_err(|_| Down)?;
-        Ok(Self(Rc::new(Line {
+        Ok(Self(Rc::new(Share {
             client,
             connection: RefCell::default(),
             take: Script::new(include_str!("take.lua")),
             settle: Script::new(include_str!("settle.lua")),
+            look: Script::new(include_str!("look.lua")),
             down_until: Cell::default(),
+            line: line.clone(),
             leases: (place.mode == SharedMode::Lease).then(|| leases.clone()),
         })))
     }
@@ -97,8 +109,8 @@ impl Together {
             return self.take_one(subject, tier, (1, cost), id).await;
         };
         let old = match leases.pay(&subject.name, cost) {
-            Share::Paid(limits) => return Ok((None, limits)),
-            Share::Ask(old) => old,
+            lease::Share::Paid(limits) => return Ok((None, limits)),
+            lease::Share::Ask(old) => old,
         };
         if let Some(old) = old {
             self.give_back(subject, tier, &old).await;
@@ -130,7 +142,7 @@ impl Together {
     ) -> Result<(Option<Over>, Vec<Limit>), Down> {
         let rows = spans(tier, cost, requests);
         let mut call = self.0.take.prepare_invoke();
-        for key in keys(subject) {
+        for key in keys(&subject.name) {
             call.key(key);
         }
         call.arg(rows.len()).arg(tier.daily.unwrap_or(0)).arg(tier.concurrency.unwrap_or(0));
@@ -140,7 +152,7 @@ impl Together {
         }
         let mut connection = self.connection()?;
         let told: Result<Vec<u64>, RedisError> = call.invoke_async(&mut connection).await;
-        let told = told.map_err(|error| self.fails(&error))?;
+        let told = self.heard(told)?;
         let [over, wait, now, day, today, busy, tats @ ..] = &told[..] else { return Err(Down) };
         let now = now.saturating_mul(1_000);
         let tats = tats.iter().map(|tat| tat.saturating_mul(1_000)).collect();
@@ -162,10 +174,53 @@ impl Together {
         }
     }
 
+    /// How the limits of a subject stand for all gateways, and whether anything is remembered of it.
+    ///
+    /// # Errors
+    /// The server can't be asked.
+    pub(crate) async fn look(&self, subject: &str, tier: &Tier) -> Result<(bool, Vec<Limit>), Down> {
+        let mut call = self.0.look.prepare_invoke();
+        for key in keys(subject) {
+            call.key(key);
+        }
+        call.arg(quota_count(tier));
+        let mut connection = self.connection()?;
+        let told: Result<Vec<u64>, RedisError> = call.invoke_async(&mut connection).await;
+        let told = self.heard(told)?;
+        let [known, now, day, today, busy, tats @ ..] = &told[..] else { return Err(Down) };
+        let tats = tats.iter().map(|tat| tat.saturating_mul(1_000)).collect();
+        let entry = Entry::seen(tats, *day, *today, u32::try_from(*busy).unwrap_or(u32::MAX));
+        Ok((*known > 0, entry.limits(tier, now.saturating_mul(1_000))))
+    }
+
+    /// Names of subjects from a cursor on, about so many, and the cursor for more; zero begins, and zero is the end.
+    ///
+    /// A name may come twice, and one that is forgotten meanwhile not at all.
+    ///
+    /// # Errors
+    /// The server can't be asked.
+    pub(crate) async fn names(&self, mut cursor: u64, many: usize) -> Result<(BTreeSet<String>, u64), Down> {
+        let mut connection = self.connection()?;
+        let mut names = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg("aplomb:{*").arg("COUNT").arg(SCANNED);
+            let told: Result<(u64, Vec<String>), RedisError> = scan.query_async(&mut connection).await;
+            let (next, found) = self.heard(told)?;
+            let named = |key: &String| Some(key.strip_prefix("aplomb:{")?.rsplit_once('}')?.0.to_owned());
+            names.extend(found.iter().filter_map(named));
+            cursor = next;
+            if cursor == 0 || names.len() >= many {
+                break;
+            }
+        }
+        Ok((names, cursor))
+    }
+
     async fn move_one(&self, subject: &Subject, held: &str, moved: &[i64]) {
         let Ok(mut connection) = self.connection() else { return };
         let mut call = self.0.settle.prepare_invoke();
-        for key in keys(subject) {
+        for key in keys(&subject.name) {
             call.key(key);
         }
         call.arg(held);
@@ -173,9 +228,7 @@ impl Together {
             call.arg(nanos / 1_000);
         }
         let told: Result<u64, RedisError> = call.invoke_async(&mut connection).await;
-        if let Err(error) = told {
-            self.fails(&error);
-        }
+        let _put_off = self.heard(told);
     }
 
     fn connection(&self) -> Result<ConnectionManager, Down> {
@@ -189,26 +242,31 @@ impl Together {
                 .set_response_timeout(Some(PATIENCE))
                 .set_connection_timeout(Some(PATIENCE));
             let made = ConnectionManager::new_lazy_with_config(self.0.client.clone(), config);
-            *held = Some(made.map_err(|error| self.fails(&error))?);
+            *held = Some(self.heard(made)?);
         }
         held.clone().ok_or(Down)
     }
 
-    fn fails(&self, error: &RedisError) -> Down {
-        if self.0.down_until.get().is_none_or(|until| until <= Instant::now()) {
-            // Its kind only: the text of some names the server with its user.
-            tracing::warn!(target: "aplomb::limits", kind = ?error.kind(), "limits can't be counted together");
+    /// What a call came to, noted for all.
+    fn heard<T>(&self, told: Result<T, RedisError>) -> Result<T, Down> {
+        match told {
+            Ok(told) => {
+                self.0.line.succeeded();
+                Ok(told)
+            }
+            Err(error) => {
+                self.0.line.failed(&error);
+                self.0.down_until.set(Some(Instant::now() + PAUSE));
+                Err(Down)
+            }
         }
-        self.0.down_until.set(Some(Instant::now() + PAUSE));
-        Down
     }
 }
 
 /// How limits stand, or the limit in the way with its subject's place and how that one's limits stand.
 pub(crate) type Taken = Result<Vec<Limit>, (usize, Over, Vec<Limit>)>;
 
-fn keys(subject: &Subject) -> [String; 2] {
-    let name = &subject.name;
+fn keys(name: &str) -> [String; 2] {
     [format!("aplomb:{{{name}}}"), format!("aplomb:{{{name}}}:under-way")]
 }
 

@@ -40,6 +40,7 @@ impl Collector for Page {
         callers(&mut encoder, &self.0)?;
         process(&mut encoder, &self.0)?;
         store(&mut encoder, &self.0)?;
+        together(&mut encoder, &self.0)?;
         let lanes = self.0.lanes.tally();
         lanes_now(&mut encoder, &lanes)?;
         lanes_counted(&mut encoder, &lanes)
@@ -121,6 +122,16 @@ fn store(encoder: &mut DescriptorEncoder<'_>, shared: &Shared) -> fmt::Result {
     let (up, outages) = (u64::from(store.health().is_up()), store.health().outages());
     gauges::<0, _>(encoder, "store_up", "Whether the store can be reached: 1, or 0.", None, [([], up)])?;
     counters::<0>(encoder, "store_outages", "How often the store was lost.", [([], outages)])
+}
+
+fn together(encoder: &mut DescriptorEncoder<'_>, shared: &Shared) -> fmt::Result {
+    if shared.setup().config.shared.is_none() {
+        return Ok(());
+    }
+    let (up, outages) = (u64::from(shared.line.is_up()), shared.line.outages());
+    let help = "Whether limits are counted together with other gateways: 1, or 0.";
+    gauges::<0, _>(encoder, "shared_up", help, None, [([], up)])?;
+    counters::<0>(encoder, "shared_outages", "How often the counting server was lost.", [([], outages)])
 }
 
 fn process(encoder: &mut DescriptorEncoder<'_>, shared: &Shared) -> fmt::Result {

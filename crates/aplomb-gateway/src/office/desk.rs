@@ -59,7 +59,7 @@ impl Office {
     /// Whether a path is asked here.
     pub(crate) fn has(path: &str) -> bool {
         let first = path.split('/').nth(1).unwrap_or_default();
-        ["keys", "accounts", "tiers", "audit", "idempotency"].contains(&first)
+        ["keys", "accounts", "tiers", "audit", "idempotency", "limits"].contains(&first)
     }
 
     /// Answers one question: a method and a target such as `/keys?account=acme`. `config` names the tiers; without one any
@@ -125,17 +125,22 @@ impl Desk<'_> {
 
     /// A tier that isn't configured would be as good as none.
     pub(super) fn check_tier(&self, name: Option<&str>) -> Result<(), Trouble> {
-        let (Some(name), Some(tiers)) = (name, self.tiers) else { return Ok(()) };
-        if tiers.iter().any(|tier| tier.name == name) {
-            return Ok(());
-        }
-        let names: Vec<_> = tiers.iter().map(|tier| format!("`{}`", tier.name)).collect();
-        Err(Trouble::field(
-            "tier",
-            &match names.is_empty() {
-                true => "no tier is configured; write `[tier.NAME]`, or leave it out".to_owned(),
-                false => format!("there is no such tier; configured are {}", names.join(", ")),
-            },
-        ))
+        self.tiers.map_or(Ok(()), |tiers| check_tier(tiers, name))
     }
+}
+
+/// A tier that isn't configured is a mistake.
+pub(super) fn check_tier(tiers: &[Arc<Tier>], name: Option<&str>) -> Result<(), Trouble> {
+    let Some(name) = name else { return Ok(()) };
+    if tiers.iter().any(|tier| tier.name == name) {
+        return Ok(());
+    }
+    let names: Vec<_> = tiers.iter().map(|tier| format!("`{}`", tier.name)).collect();
+    Err(Trouble::field(
+        "tier",
+        &match names.is_empty() {
+            true => "no tier is configured; write `[tier.NAME]`, or leave it out".to_owned(),
+            false => format!("there is no such tier; configured are {}", names.join(", ")),
+        },
+    ))
 }

@@ -4,7 +4,7 @@
 //! of the store, with who asked for it.
 
 mod asked;
-pub(crate) use asked::LARGEST;
+pub(crate) use asked::{Asked, LARGEST};
 
 mod trouble;
 pub(crate) use trouble::Trouble;
@@ -15,8 +15,11 @@ mod accounts;
 mod audit;
 mod keys;
 mod ledger;
+mod limits;
 mod records;
 mod tiers;
+
+pub(crate) use limits::{Counted, LimitShown};
 
 mod openapi;
 pub use openapi::openapi;

@@ -3,18 +3,18 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, audit, keys, ledger, records, tiers};
+use super::{accounts, audit, keys, ledger, limits, records, tiers};
 
 /// What can be asked about accounts, keys and money on the admin port.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Aplomb's admin port", description = "Accounts, keys, balances and who changed what.\n\nEverything needs the admin port's token. Errors are in the form of RFC 9457. Money is in millionths of whatever the owner counts in."),
+    info(title = "Aplomb's admin port", description = "Accounts, keys, balances, limits and who changed what.\n\nEverything needs the admin port's token. Errors are in the form of RFC 9457. Money is in millionths of whatever the owner counts in."),
     paths(
         keys::create, keys::list, keys::show, keys::revoke,
         accounts::create, accounts::list, accounts::show, accounts::change,
         ledger::add, ledger::list,
         records::list, records::show, records::remove,
-        tiers::list, audit::list,
+        tiers::list, limits::list, audit::list,
     ),
     modifiers(&Token),
     security(("token" = [])),
@@ -46,7 +46,7 @@ mod tests {
     fn every_place_of_the_document_is_asked_here() {
         let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 9);
+        assert_eq!(paths.len(), 10);
         let mut names = std::collections::BTreeSet::new();
         for (path, methods) in paths {
             assert!(Office::has(path), "{path}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aplomb_core::lane::Cost;
 use aplomb_core::{Failure, Fault, Kind, Limit};
-use http::{HeaderValue, Method, Response, header};
+use http::{HeaderName, HeaderValue, Response, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -14,10 +14,16 @@ use crate::config::{CountedBy, OnStoreDown, Tier};
 use crate::lanes::BYTES_PER_TOKEN;
 use crate::limits::{self, Admission, Ask, Down, Over, Place, Subject, Taken, subjects};
 use crate::net::Body;
+use crate::office::LimitShown;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::stage::receive::Received;
+use crate::trail::Trail;
 use crate::worker::Worker;
+
+/// Says that limits can't be counted together now, on what is refused here; on whatever is let in, respond says it.
+const SHARED: HeaderName = HeaderName::from_static("aplomb-shared");
+const DOWN: HeaderValue = HeaderValue::from_static("down");
 
 /// The tier that a request is counted by, if it is counted at all.
 pub(crate) fn tier(received: &Received, caller: &Caller) -> Option<Arc<Tier>> {
@@ -38,10 +44,14 @@ pub(crate) async fn ask(
     let subjects = subjects(&tier, caller, received);
     let asked = estimate(incoming);
     let ask = Ask { subjects: &subjects, tier: &tier, cost: asked };
+    let mut alone = false;
     let there = match worker.together() {
         Some(together) => match together.take(ask, &received.id).await {
             Ok(taken) => Some((taken, Place::There(together, received.id.clone()))),
-            Err(down) => unreachable(received, &down)?,
+            Err(down) => {
+                alone = true;
+                unreachable(received, &down)?
+            }
         },
         None => None,
     };
@@ -50,12 +60,19 @@ pub(crate) async fn ask(
         (counts.take(ask), Place::Here(counts))
     });
     match taken {
-        Ok(limits) => Ok(Admission::new(place, Taken { subjects, tier, asked }, limits)),
+        Ok(limits) => {
+            let taken = Taken { subjects, tier, asked };
+            Ok(Admission::new(place, taken, limits).alone(alone))
+        }
         Err((index, over, limits)) => {
             let jitter = tier.jitter.mul_f64(worker.random());
             let mut failure = refused(&tier, &subjects[index], &over, jitter);
             failure.limits = limits;
-            Err(received.told(Problem { should_retry: true, ..Problem::local(failure) }))
+            let mut problem = Problem { should_retry: true, ..Problem::local(failure) };
+            if alone {
+                problem.headers.insert(SHARED, DOWN);
+            }
+            Err(received.told(problem))
         }
     }
 }
@@ -72,7 +89,9 @@ fn unreachable<T>(received: &Received, down: &Down) -> Result<Option<T>, Box<Pro
                 .fault(Fault::Gateway)
                 .message(down.to_string())
                 .wait(Duration::from_secs(1));
-            Err(received.told(Problem { should_retry: true, ..Problem::local(failure) }))
+            let mut problem = Problem { should_retry: true, ..Problem::local(failure) };
+            problem.headers.insert(SHARED, DOWN);
+            Err(received.told(problem))
         }
     }
 }
@@ -84,42 +103,30 @@ fn estimate(incoming: &Incoming) -> Cost {
     Cost { input: bytes.div_ceil(BYTES_PER_TOKEN), output: 0 }
 }
 
-/// What a caller asks to hear of its own limits, behind the prefix of any route that counts them.
-const OWN_LIMITS: &str = "/aplomb/limits";
-
-/// Whether the caller asks how its own limits stand: a question that counts as no request.
-pub(crate) fn is_question(received: &Received) -> bool {
-    received.method == Method::GET
-        && &*received.rest == OWN_LIMITS
-        && received.way.route.protect.tells_state()
-}
-
-/// How the caller's limits stand.
-pub(crate) fn state(worker: &Worker, received: &Received, caller: &Caller) -> Reply {
+/// How the caller's limits and its balance stand.
+pub(crate) async fn state(worker: &Worker, received: &Received, caller: &Caller, trail: &mut Trail) -> Reply {
     let tier = tier(received, caller);
-    let of = |tier: &Tier| {
-        let all = subjects(tier, caller, received);
-        let stand = |subject: &Subject| (subject.per, worker.shared().counts.limits(subject, tier));
-        all.iter().map(stand).collect::<Vec<_>>()
+    let told = match &tier {
+        Some(tier) => stand(worker, tier, &subjects(tier, caller, received)).await,
+        None => Vec::new(),
     };
-    let told = tier.as_deref().map(of).unwrap_or_default();
+    let balance = balance(worker, caller, trail).await;
     let one = |per: CountedBy, limit: &Limit| {
-        serde_json::json!({
-            "per": per.as_str(),
-            "unit": limit.unit,
-            "window_s": limit.window.map(|window| window.as_secs_f64()),
-            "limit": limit.limit,
-            "remaining": limit.remaining,
-            "reset_s": limit.reset.map(|reset| reset.as_secs_f64()),
-        })
+        let mut row =
+            serde_json::to_value(LimitShown::from(limit)).expect("a limit is made of texts and numbers");
+        row["per"] = per.as_str().into();
+        row
     };
     let rows: Vec<_> =
         told.iter().flat_map(|(per, limits)| limits.iter().map(|limit| one(*per, limit))).collect();
     let body = serde_json::json!({
+        "route": received.way.route.path,
         "account": caller.account.as_deref(),
         "key": caller.key.as_deref(),
         "tier": tier.as_ref().map(|tier| &tier.name),
         "limits": rows,
+        "balance_micros": balance.map(|(balance, _)| balance),
+        "reserved_micros": balance.map(|(_, reserved)| reserved),
     });
     let mut response = Response::new(Body::full(format!("{body}\n")));
     let headers = response.headers_mut();
@@ -131,6 +138,32 @@ pub(crate) fn state(worker: &Worker, received: &Received, caller: &Caller) -> Re
         limits::write(headers, dialect, tier.fields, &all);
     }
     Reply::of_ours(response, dialect)
+}
+
+/// How the limits of each subject stand: for all gateways, or for this one where the others can't be asked.
+async fn stand(worker: &Worker, tier: &Tier, subjects: &[Subject]) -> Vec<(CountedBy, Vec<Limit>)> {
+    let mut told = Vec::with_capacity(subjects.len());
+    for subject in subjects {
+        let seen = match worker.together() {
+            Some(together) => together.look(&subject.name, tier).await.ok().map(|(_, limits)| limits),
+            None => None,
+        };
+        let limits = seen.unwrap_or_else(|| worker.shared().counts.limits(&subject.name, tier));
+        told.push((subject.per, limits));
+    }
+    told
+}
+
+/// What the caller's account has, and what of that is put aside; none for who has no account, or if nobody can tell now.
+async fn balance(worker: &Worker, caller: &Caller, trail: &mut Trail) -> Option<(i64, i64)> {
+    let (store, id) = (worker.shared().store.as_ref()?, caller.account.as_deref()?);
+    match store.account(id).await {
+        Ok(account) => account.map(|account| (account.balance, account.reserved)),
+        Err(_) => {
+            trail.store_down = true;
+            None
+        }
+    }
 }
 
 fn refused(tier: &Tier, subject: &Subject, over: &Over, jitter: Duration) -> Failure {

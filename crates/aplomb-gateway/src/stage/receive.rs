@@ -35,6 +35,9 @@ const PRIORITY: HeaderName = HeaderName::from_static("aplomb-priority");
 const READ_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-read-timeout");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
+/// Where a caller asks how its own limits and its balance stand: behind the prefix of any route that counts, or alone.
+const OWN_STATE: &str = "/aplomb/limits";
+
 /// What is known before anything can go wrong: enough to answer a request that can't be read.
 #[derive(Clone, Debug)]
 pub(crate) struct Greeting {
@@ -86,6 +89,11 @@ impl Received {
     /// A problem with it, told in the dialect that its caller reads.
     pub(crate) fn told(&self, problem: Problem) -> Box<Problem> {
         problem.answer_in(self.answer_dialect()).into()
+    }
+
+    /// Whether the caller asks how its own limits stand: a question that counts as no request.
+    pub(crate) fn asks_state(&self) -> bool {
+        self.method == Method::GET && &*self.rest == OWN_STATE && self.way.route.protect.tells_state()
     }
 
     /// The dialect that its caller reads, as far as that is known before an upstream is asked.
@@ -240,7 +248,12 @@ pub(crate) fn head(
     trail: &mut Trail,
 ) -> Result<Box<Received>, Box<Problem>> {
     let asked = wants_problem(setup, &parts.headers);
-    let found = setup.find(parts.uri.path());
+    let path = parts.uri.path();
+    let found = setup.find(path).or_else(|why| {
+        // Who knows no route may still ask how it stands.
+        let asks = parts.method == Method::GET && path == OWN_STATE;
+        setup.for_state().filter(|_| asks).map(|way| (way, path)).ok_or(why)
+    });
     let own = found.as_ref().ok().and_then(|(way, _)| way.answer);
     // A caller shows by its credential's header what it speaks; that is looked at when nothing else says it.
     let told = |problem: Problem, headers: &HeaderMap| {

@@ -32,6 +32,7 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const STREAM: HeaderName = HeaderName::from_static("aplomb-stream");
 const STORE: HeaderName = HeaderName::from_static("aplomb-store");
+const SHARED: HeaderName = HeaderName::from_static("aplomb-shared");
 const EVENTS: &str = "text/event-stream";
 const NO_REPLAY: HeaderValue = HeaderValue::from_static("no; body too large to keep");
 
@@ -70,6 +71,9 @@ pub(crate) fn reply(
     if let Some((admission, tier)) = trail.admission.as_ref().and_then(|one| Some((one, one.tier()?))) {
         let dialect = dialect.unwrap_or_else(|| plain_dialect(setup));
         limits::write(headers, dialect, tier.fields, &admission.limits);
+    }
+    if trail.admission.as_ref().is_some_and(|admission| admission.alone) {
+        headers.insert(SHARED, HeaderValue::from_static("down"));
     }
     headers.insert(REQUEST_ID, greeting.id.header());
     headers.insert(ATTEMPTS, count(trail.attempts.len()));

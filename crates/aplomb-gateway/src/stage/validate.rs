@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::config::Keys;
 use crate::problem::Problem;
 use crate::stage::receive::{self, Received, RequestBody};
 use crate::unpack::PACKED;
@@ -20,6 +21,7 @@ pub(crate) fn check(mut received: Box<Received>) -> Result<Box<Received>, Box<Pr
         headers: &received.headers,
         body: received.body.kept().map(|body| &**body),
         most: received.way.route.replay_bytes,
+        cookies: received.way.route.protect.keys == Keys::None,
     };
     match rules.check(&asked) {
         Ok(None) => Ok(received),

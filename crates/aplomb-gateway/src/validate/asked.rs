@@ -17,6 +17,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) body: Option<&'a [u8]>,
     /// The most bytes that a body may have, packed or not.
     pub(crate) most: usize,
+    /// Whether its cookies are still there: where they are credentials that go no further, nothing is said of them.
+    pub(crate) cookies: bool,
 }
 
 impl<'a> Asked<'a> {

@@ -203,7 +203,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("accept", HeaderValue::from_static("application/json"));
         let body = Some(body.as_bytes());
-        let asked = Asked { method: &method, path, query: None, headers: &headers, body, most: 1000 };
+        let asked =
+            Asked { method: &method, path, query: None, headers: &headers, body, most: 1000, cookies: true };
         let found = document.find(&asked)?;
         found.operation.check(&asked, found.captured.as_deref()).map(drop)
     }

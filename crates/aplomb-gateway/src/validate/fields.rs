@@ -86,6 +86,7 @@ impl Field {
             (Part::Query, Some(name)) => format!("The query parameter '{name}'"),
             (Part::Path, Some(name)) => format!("The path parameter '{name}'"),
             (Part::Header, Some(name)) => format!("The header '{name}'"),
+            (Part::Cookie, Some(name)) => format!("The cookie '{name}'"),
             (Part::Body, None) => "The body".to_owned(),
             (_, Some(name)) => format!("The parameter '{name}'"),
             (_, None) => "The value".to_owned(),

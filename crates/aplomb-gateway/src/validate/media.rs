@@ -7,6 +7,40 @@ pub(super) fn essence(value: &str) -> Option<String> {
     (!main.is_empty() && !sub.is_empty()).then(|| essence.to_ascii_lowercase())
 }
 
+/// A parameter of a header's value: of `form-data; name="a;b"` the name is `a;b`.
+pub(super) fn parameter(value: &str, wanted: &str) -> Option<String> {
+    let (_, mut rest) = value.split_once(';')?;
+    loop {
+        let (names, tail) = rest.split_once('=')?;
+        let name = names.rsplit(';').next().unwrap_or_default().trim();
+        let tail = tail.trim_start();
+        let (text, after) = match tail.strip_prefix('"') {
+            Some(quoted) => unquoted(quoted),
+            None => {
+                let (text, after) = tail.split_at(tail.find(';').unwrap_or(tail.len()));
+                (text.trim().to_owned(), after)
+            }
+        };
+        if name.eq_ignore_ascii_case(wanted) {
+            return Some(text);
+        }
+        rest = after;
+    }
+}
+
+/// A quoted text without its quotes, and what stands behind it.
+fn unquoted(text: &str) -> (String, &str) {
+    let (mut out, mut rest) = (String::new(), text.chars());
+    while let Some(letter) = rest.next() {
+        match letter {
+            '"' => break,
+            '\\' => out.extend(rest.next()),
+            letter => out.push(letter),
+        }
+    }
+    (out, rest.as_str())
+}
+
 /// Whether bodies of a type are JSON.
 pub(super) fn is_json(essence: &str) -> bool {
     essence == "application/json" || essence == "text/json" || essence.ends_with("+json")

@@ -22,12 +22,15 @@ mod document;
 mod operation;
 mod parameter;
 mod template;
+mod types;
 mod upgrade;
 
 mod branch;
 mod fields;
+mod format;
 mod schema;
 
 mod decode;
+mod form;
 mod json;
 mod media;

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::validate::fields::Field;
 use crate::validate::flaw::Flaw;
+use crate::validate::form::Form;
 use crate::validate::parameter::Parameter;
 use crate::validate::place::escaped;
 use crate::validate::references;
@@ -25,14 +26,23 @@ pub(super) struct Operation {
 #[derive(Debug)]
 struct Body {
     required: bool,
-    /// By type or range of types; a schema is held against JSON only.
-    types: Vec<(String, Option<Schema>)>,
+    types: Vec<Type>,
+}
+
+/// A type of bodies, or a range of types.
+#[derive(Debug)]
+struct Type {
+    name: String,
+    /// Held against JSON, and against forms.
+    schema: Option<Schema>,
+    /// How it is read, if it is a form.
+    form: Option<Form>,
 }
 
 impl Operation {
     /// An operation that takes JSON which fits a schema, and nothing else.
     pub(super) fn of_schema(schema: Schema) -> Self {
-        let types = vec![("application/json".to_owned(), Some(schema))];
+        let types = vec![Type { name: "application/json".to_owned(), schema: Some(schema), form: None }];
         Self { parameters: Vec::new(), body: Some(Body { required: true, types }), offers: Vec::new() }
     }
 
@@ -143,8 +153,10 @@ impl Body {
             let schema_at = format!("{at}/schema");
             let has_schema = one.get("schema").is_some() && root.pointer(&schema_at).is_some();
             let is_json = media::is_json(&essence) || essence.contains('*');
-            match (has_schema && is_json).then(|| compiler.schema(&schema_at)).transpose() {
-                Ok(schema) => types.push((essence, schema)),
+            let form = Form::read(root, &essence, &at);
+            let is_read = is_json || form.is_some();
+            match (has_schema && is_read).then(|| compiler.schema(&schema_at)).transpose() {
+                Ok(schema) => types.push(Type { name: essence, schema, form }),
                 Err(found) => flaws.extend(found),
             }
         }
@@ -159,18 +171,22 @@ impl Body {
             }
             return Ok(None);
         }
-        let (essence, schema) = self.find(asked)?;
+        let (essence, found) = self.find(asked)?;
         let unpacked = decode::decode(asked.headers, body, asked.most)?;
-        if media::is_json(&essence) {
-            let value = json::read(unpacked.as_deref().unwrap_or(body)).map_err(Refusal::Malformed)?;
-            errors.extend(schema.into_iter().flat_map(|schema| schema.errors(&value, Part::Body, None)));
-        }
+        let plain = unpacked.as_deref().unwrap_or(body);
+        let value = match &found.form {
+            _ if media::is_json(&essence) => json::read(plain),
+            Some(form) => form.value(asked.header("content-type").unwrap_or_default(), plain),
+            None => return Ok(unpacked),
+        };
+        let value = value.map_err(Refusal::Malformed)?;
+        errors.extend(found.schema.iter().flat_map(|schema| schema.errors(&value, Part::Body, None)));
         Ok(unpacked)
     }
 
-    /// The type that was sent, with the schema for it. A body without a type is taken for JSON where JSON is taken.
-    fn find(&self, asked: &Asked<'_>) -> Result<(String, Option<&Schema>), Refusal> {
-        let refused = || Refusal::MediaType(self.types.iter().map(|(name, _)| name.clone()).collect());
+    /// The type that was sent, and which one it is of those that are taken. A body without a type is taken for JSON where JSON is taken.
+    fn find(&self, asked: &Asked<'_>) -> Result<(String, &Type), Refusal> {
+        let refused = || Refusal::MediaType(self.types.iter().map(|one| one.name.clone()).collect());
         let sent = asked.headers.get("content-type");
         let essence = match sent {
             None => "application/json".to_owned(),
@@ -184,8 +200,8 @@ impl Body {
             0 if is_json && media::is_json(name) => 1,
             fit => fit,
         };
-        let best = self.types.iter().map(|row| (fit(&row.0), row)).filter(|(fit, _)| *fit > 0);
-        let (_, (_, schema)) = best.max_by_key(|(fit, _)| *fit).ok_or_else(refused)?;
-        Ok((essence, schema.as_ref()))
+        let best = self.types.iter().map(|one| (fit(&one.name), one)).filter(|(fit, _)| *fit > 0);
+        let (_, found) = best.max_by_key(|(fit, _)| *fit).ok_or_else(refused)?;
+        Ok((essence, found))
     }
 }

@@ -1,18 +1,16 @@
-//! A parameter of the path, the query or the headers: text, turned into the value that its schema speaks of.
+//! A parameter of the path, the query, the headers or a cookie: text, turned into the value that its schema speaks of.
 
 use aplomb_core::{FieldError, Part};
-use serde_json::{Number, Value};
+use http::header;
+use serde_json::Value;
 
 use crate::percent;
 use crate::validate::Asked;
 use crate::validate::fields::Field;
 use crate::validate::flaw::Flaw;
-use crate::validate::references;
 use crate::validate::schema::{Compiler, Schema};
 use crate::validate::template::Captured;
-
-/// How many values of one name in a query are looked at.
-const VALUES: usize = 1_000;
+use crate::validate::types::{self, Types, VALUES};
 
 /// A parameter.
 #[derive(Debug)]
@@ -26,20 +24,9 @@ pub(super) struct Parameter {
     between: Option<char>,
 }
 
-/// Which types a schema speaks of, as far as that can be seen.
-#[derive(Clone, Debug, Default)]
-struct Types {
-    number: bool,
-    boolean: bool,
-    array: bool,
-    object: bool,
-    text: bool,
-    /// The types of a list's items.
-    items: Option<Box<Self>>,
-}
-
 impl Parameter {
-    /// Reads a parameter; absent for one that isn't checked: in a cookie, written in another way, or an object.
+    /// Reads a parameter; absent for one that HTTP itself gives a meaning to. One that is written in another way, or an object, must only be
+    /// there.
     ///
     /// # Errors
     /// Every mistake in it.
@@ -52,12 +39,8 @@ impl Parameter {
         let (Some(name), Some(place)) = (text("name"), text("in")) else {
             return Err(vec![Flaw::new(at, "a parameter has `name` and `in`")]);
         };
-        let part = match Part::parse(place) {
-            Some(part @ (Part::Query | Part::Path | Part::Header)) => part,
-            Some(Part::Cookie) => return Ok(None),
-            _ => {
-                return Err(vec![Flaw::new(format!("{at}/in"), "is none of query, path, header, cookie")]);
-            }
+        let Some(part) = Part::parse(place).filter(|part| *part != Part::Body) else {
+            return Err(vec![Flaw::new(format!("{at}/in"), "is none of query, path, header, cookie")]);
         };
         // What HTTP itself gives a meaning to is not described here (OpenAPI 3.1, 4.8.12.1).
         let is_https = ["accept", "content-type", "authorization"];
@@ -66,17 +49,18 @@ impl Parameter {
         }
         let required = part == Part::Path || value.get("required") == Some(&Value::Bool(true));
         let schema_at = format!("{at}/schema");
-        let types = value.get("schema").map(|schema| types(root, schema, &schema_at, 0)).unwrap_or_default();
+        let types = value.get("schema").map(|schema| types::of(root, schema, &schema_at)).unwrap_or_default();
         let is_plain =
             matches!(text("style"), None | Some("form" | "simple" | "spaceDelimited" | "pipeDelimited"));
         let schema = match value.get("schema") {
             Some(_) if is_plain && !types.object => Some(compiler.schema(&schema_at)?),
             _ => None,
         };
-        let explode =
-            value.get("explode").map_or(part == Part::Query, |explode| explode == &Value::Bool(true));
+        let explode = value
+            .get("explode")
+            .map_or(matches!(part, Part::Query | Part::Cookie), |explode| explode == &Value::Bool(true));
         let between = match text("style") {
-            _ if explode && part == Part::Query => None,
+            _ if explode && matches!(part, Part::Query | Part::Cookie) => None,
             Some("spaceDelimited") => Some(' '),
             Some("pipeDelimited") => Some('|'),
             _ => Some(','),
@@ -96,6 +80,9 @@ impl Parameter {
                 // The path is not compared: nothing is known of its parameters.
                 None => return Vec::new(),
             },
+            // Where cookies are taken out before, nobody can say what was in them.
+            Part::Cookie if !asked.cookies => return Vec::new(),
+            Part::Cookie => in_cookies(asked, &self.name),
             Part::Header => asked.header(&self.name).map(str::to_owned).into_iter().collect(),
             _ => in_query(asked.query, &self.name),
         };
@@ -123,80 +110,18 @@ impl Parameter {
     }
 }
 
-impl Types {
-    /// A text as the value that the schema speaks of; what can't be that stays text, which the schema then refuses.
-    fn read(&self, text: &str) -> Value {
-        if self.number
-            && let Ok(number) = serde_json::from_str::<Number>(text)
-        {
-            return Value::Number(number);
-        }
-        match text {
-            _ if self.boolean && text.eq_ignore_ascii_case("true") => Value::Bool(true),
-            _ if self.boolean && text.eq_ignore_ascii_case("false") => Value::Bool(false),
-            text => Value::from(text),
-        }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.number |= other.number;
-        self.boolean |= other.boolean;
-        self.array |= other.array;
-        self.object |= other.object;
-        self.text |= other.text;
-        self.items = self.items.take().or(other.items);
-    }
-}
-
-/// How deep forms within forms are looked at.
-const DEPTH: usize = 8;
-
-fn types(root: &Value, schema: &Value, at: &str, depth: usize) -> Types {
-    let mut all = Types::default();
-    let Some((schema, at)) = references::followed(root, schema, at).filter(|_| depth < DEPTH) else {
-        return all;
-    };
-    let mut named = |name: &str| match name {
-        "integer" | "number" => all.number = true,
-        "boolean" => all.boolean = true,
-        "array" => all.array = true,
-        "object" => all.object = true,
-        _ => all.text = true,
-    };
-    match schema.get("type") {
-        Some(Value::String(name)) => named(name),
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).for_each(named),
-        _ => {}
-    }
-    let values = schema.get("enum").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for value in values.iter().chain(schema.get("const")) {
-        all.number |= value.is_number();
-        all.boolean |= value.is_boolean();
-    }
-    for keyword in ["anyOf", "oneOf", "allOf"] {
-        let forms = schema.get(keyword).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        for (index, form) in forms.iter().enumerate() {
-            all.add(types(root, form, &format!("{at}/{keyword}/{index}"), depth + 1));
-        }
-    }
-    if let Some(items) = schema.get("items") {
-        all.items = Some(Box::new(types(root, items, &format!("{at}/items"), depth + 1)));
-    }
-    all
-}
-
 /// Every value of that name in a query, decoded.
 fn in_query(query: Option<&str>, name: &str) -> Vec<String> {
-    let decoded = |text: &str| {
-        let text = text.replace('+', " ");
-        String::from_utf8(percent::decoded(&text)).unwrap_or(text)
-    };
-    let pairs = query.into_iter().flat_map(|query| query.split('&'));
-    let found = pairs.filter_map(|pair| {
-        let (own, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decoded(own) == name).then(|| decoded(value))
-    });
-    found.take(VALUES).collect()
+    let pairs = percent::pairs(query.unwrap_or_default());
+    pairs.filter(|(own, _)| own == name).map(|(_, value)| value).take(VALUES).collect()
+}
+
+/// Every value of that name in the request's cookies, as it was sent.
+fn in_cookies(asked: &Asked<'_>, name: &str) -> Vec<String> {
+    let lines = asked.headers.get_all(header::COOKIE).into_iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let found = pairs.filter(|(own, _)| *own == name);
+    found.map(|(_, value)| value.trim_matches('"').to_owned()).take(VALUES).collect()
 }
 
 #[cfg(test)]
@@ -218,6 +143,7 @@ mod tests {
             headers: &headers,
             body: None,
             most: 0,
+            cookies: true,
         };
         parameter.errors(&asked, None).into_iter().map(|error| error.message).collect()
     }
@@ -254,5 +180,32 @@ mod tests {
         let on = json!({ "name": "on", "in": "query", "schema": { "type": "boolean" } });
         assert!(told(on.clone(), "on=True").is_empty());
         assert_eq!(told(on, "on=yes"), ["The query parameter 'on' must be true or false"]);
+    }
+    #[test]
+    fn a_cookie_is_checked_where_it_is_not_taken_out_before() {
+        let theme =
+            json!({ "name": "theme", "in": "cookie", "required": true, "schema": { "enum": ["dark"] } });
+        let root = json!({ "p": theme });
+        let compiler = Compiler::new(&root).unwrap();
+        let parameter = Parameter::read(&compiler, &root, (&root["p"], "/p")).unwrap().unwrap();
+        let told = |line: &'static str, cookies| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, http::HeaderValue::from_static(line));
+            let asked = Asked {
+                method: &Method::GET,
+                path: "/",
+                query: None,
+                headers: &headers,
+                body: None,
+                most: 0,
+                cookies,
+            };
+            let errors = parameter.errors(&asked, None);
+            errors.into_iter().map(|error| error.message).collect::<Vec<_>>()
+        };
+        assert!(told("a=b; theme=dark", true).is_empty());
+        assert_eq!(told("a=theme", true), ["The cookie 'theme' is required"]);
+        assert_eq!(told("theme=light", true).len(), 1);
+        assert!(told("a=b", false).is_empty());
     }
 }

@@ -185,6 +185,7 @@ mod tests {
             headers: &headers,
             body: Some(body),
             most: 1000,
+            cookies: true,
         };
         rules.check(&asked)
     }
@@ -225,6 +226,32 @@ mod tests {
         assert_eq!(check(&schema, "/x", "text/plain", b"{}"), Err(Refusal::MediaType(taken)));
         assert!(matches!(check(&schema, "/x", "application/json", b"{"), Err(Refusal::Malformed(_))));
         assert_eq!(check(&schema, "/x", "application/json", &[b' '; 2000]), Err(Refusal::TooLarge(1000)));
+    }
+
+    #[test]
+    fn forms_are_held_against_their_schema_as_json_is() {
+        let rules = load(
+            "api.yaml",
+            "openapi: 3.1.0\npaths:\n  /a:\n    post:\n      requestBody:\n        required: true\n        content:\n          \
+             application/x-www-form-urlencoded: {schema: {$ref: '#/components/schemas/s'}}\n          \
+             multipart/form-data: {schema: {$ref: '#/components/schemas/s'}}\ncomponents:\n  schemas:\n    \
+             s: {type: object, required: [name, at], properties: {name: {type: string}, age: {type: integer}, at: {type: string, format: date-time}}}\n",
+        );
+        let rules = rules.unwrap();
+        let (encoded, parts) = ("application/x-www-form-urlencoded", "multipart/form-data; boundary=b");
+        assert_eq!(check(&rules, "/a", encoded, b"name=x&age=7&at=2026-11-28T09:00:00Z"), Ok(None));
+        let file = b"--b\r\nContent-Disposition: form-data; name=\"name\"; filename=\"x\"\r\n\r\nx\r\n\
+            --b\r\nContent-Disposition: form-data; name=\"at\"\r\n\r\n2026-11-28 09:00:00\r\n--b--\r\n";
+        assert_eq!(check(&rules, "/a", parts, file), Ok(None));
+        let told = |kind, body: &[u8]| match check(&rules, "/a", kind, body) {
+            Err(Refusal::Fields(errors)) => errors.into_iter().map(|error| error.message).collect(),
+            other => vec![format!("{other:?}")],
+        };
+        let lines = told(encoded, b"age=x&at=soon");
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert_eq!(lines[0], "The 'name' field is required");
+        assert!(lines.contains(&"The 'age' field must be an integer".to_owned()), "{lines:?}");
+        assert!(matches!(check(&rules, "/a", parts, b"x"), Err(Refusal::Malformed(_))));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::validate::fields;
 use crate::validate::flaw::Flaw;
+use crate::validate::format;
 use crate::validate::references;
 
 /// Under which name the file is known to the compiler; nothing is ever fetched from there.
@@ -20,9 +21,8 @@ const PATTERN: usize = 1 << 20;
 /// The most errors that are told of one request: more help nobody.
 pub(super) const ERRORS: usize = 100;
 
-/// Formats that stay remarks: services read times with and without an offset, and a caller's pattern would have to be
-/// compiled to be judged.
-const REMARKS: [&str; 4] = ["date-time", "time", "duration", "regex"];
+/// A format that stays a remark: a caller's pattern would have to be compiled to be judged.
+const REMARK: &str = "regex";
 
 /// A compiled schema.
 pub(super) struct Schema {
@@ -82,9 +82,11 @@ impl<'f> Compiler<'f> {
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN).dfa_size_limit(PATTERN))
             .should_validate_formats(true)
             .offline();
-        for format in REMARKS {
-            options = options.with_format(format, |_: &str| true);
-        }
+        options = options
+            .with_format(REMARK, |_: &str| true)
+            .with_format("date-time", format::is_date_time)
+            .with_format("time", format::is_time)
+            .with_format("duration", format::is_duration);
         let built = options.build(&json!({ "$ref": format!("{FILE}#{to}") }));
         let validator = built.map_err(|error| vec![unbuildable(schema, at, &error)])?;
         Ok(Schema { validator })

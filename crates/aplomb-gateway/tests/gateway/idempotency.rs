@@ -1,6 +1,9 @@
 //! Idempotency keys: a request is done once, and whoever asks again under its key gets the answer.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
 
 use super::caller::Message;
 use super::rig::{CHAT, CHOICE, Rig, STREAMED, Wishes, config, post};
@@ -322,6 +325,45 @@ async fn a_keyed_request_runs_on_after_its_caller_hung_up() {
         assert_eq!((fetched.says("idempotent-replayed"), fetched.text()), ("true", text));
         assert_eq!(upstream.count(), 1);
     }
+}
+
+#[tokio::test(flavor = "local")]
+async fn an_end_of_the_gateway_waits_for_a_keyed_request_whose_caller_hung_up() {
+    let gate = Gate::default();
+    let script = with(vec![Act::Until(gate.clone())], json(200, CHOICE));
+    let (upstream, folder) = (Upstream::always(script).await, Folder::new());
+    let ended = leave_and_stop(&upstream, &folder, Duration::from_secs(20)).await;
+    gate.open();
+    ended.await.unwrap();
+    let fetched = ask(&rig(&upstream, &folder, ""), "k").await;
+    assert_eq!((fetched.says("idempotent-replayed"), fetched.text()), ("true", CHOICE.to_owned()));
+    assert_eq!(upstream.count(), 1);
+}
+
+#[tokio::test(flavor = "local")]
+async fn an_end_of_the_gateway_waits_no_longer_than_it_may_for_whom_nobody_waits() {
+    let (upstream, folder) = (Upstream::always(vec![Act::Silence]).await, Folder::new());
+    leave_and_stop(&upstream, &folder, Duration::from_millis(50)).await.await.unwrap();
+    upstream.is_left(1).await;
+}
+
+/// Asks under a key, hangs up, and ends the gateway; it listens no more when this is over.
+async fn leave_and_stop(upstream: &Upstream, folder: &Folder, grace: Duration) -> JoinHandle<()> {
+    let rig = rig(upstream, folder, "");
+    let address = rig.address();
+    let mut wire = rig.connect().await;
+    wire.send(post(PATH, "authorization: Bearer sk-a\r\nidempotency-key: k\r\n", CHAT)).await;
+    upstream.hears(1).await;
+    drop(wire);
+    // The gateway has noticed once it serves somebody else.
+    assert_eq!(rig.ask(super::rig::get("/..", "")).await.status(), 400);
+    let ended = tokio::task::spawn_blocking(move || {
+        rig.gateway.stop(grace);
+    });
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    ended
 }
 
 #[tokio::test(flavor = "local")]

@@ -39,7 +39,15 @@ pub(super) async fn ask(rig: &Rig, method: &str, target: &str, body: Value) -> M
     ask_with(rig, method, target, TOKEN, "application/json", &body.to_string()).await
 }
 
-async fn ask_with(rig: &Rig, method: &str, target: &str, lines: &str, kind: &str, body: &str) -> Message {
+/// The same, with other header lines.
+pub(super) async fn ask_with(
+    rig: &Rig,
+    method: &str,
+    target: &str,
+    lines: &str,
+    kind: &str,
+    body: &str,
+) -> Message {
     let mut wire = Wire::connect(rig.gateway.admin()).await;
     let length = body.len();
     wire.send(format!(

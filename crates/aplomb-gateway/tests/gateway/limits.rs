@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use serde_json::json as wish;
+
 use super::caller::Message;
+use super::keys::{self, Store, ask, key};
 use super::rig::{CHAT, CHOICE, Rig, Wishes, get, post};
 use super::upstream::{Act, Gate, Upstream, json};
 
@@ -88,6 +91,76 @@ async fn tokens_are_settled_by_the_usage_of_the_answer() {
     assert_eq!((state["tier"].as_str(), state["limits"][0]["remaining"].as_u64()), (Some("free"), Some(200)));
     assert_eq!(left.says("x-ratelimit-remaining-tokens"), "200");
     assert_eq!(upstream.count(), 1, "the question is no request");
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_caller_hears_of_its_limits_and_its_balance_behind_any_route_and_behind_none() {
+    let store = Store::new();
+    let upstream = Upstream::always(json(200, CHOICE)).await;
+    let file = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nworkers = 1\n{}[tier.free]\nrequests = \"5/h\"\n\
+         [[upstream]]\nname = \"first\"\nurl = \"{}\"\ndialect = \"openai\"\n\
+         [[route]]\npath = \"/open\"\nupstream = \"first\"\n\
+         [[route]]\npath = \"/paid\"\nupstream = \"first\"\nkeys = \"required\"\ntier = \"free\"\n",
+        store.lines(),
+        upstream.url()
+    );
+    let rig = Rig::start(super::rig::config(&file));
+    // A key that may do nothing else may ask all the same.
+    let (key, id) = key(&rig, "ada", wish!({"scopes": {"methods": ["POST"]}})).await;
+    let paid = ask(&rig, "POST", "/accounts/ada/ledger", wish!({"kind": "top_up", "amount": 1_500})).await;
+    assert_eq!(paid.status(), 201, "{paid:?}");
+    let lines = format!("authorization: Bearer {key}\r\n");
+    assert_eq!(rig.ask(post("/paid/v1/chat/completions", &lines, CHAT)).await.status(), 200);
+    for path in ["/paid/aplomb/limits", "/aplomb/limits"] {
+        let told = rig.ask(get(path, &lines)).await;
+        assert_eq!((told.status(), told.says("x-ratelimit-remaining-requests")), (200, "4"), "{told:?}");
+        let state = told.json();
+        assert_eq!((state["route"].as_str(), state["key"].as_str()), (Some("/paid"), Some(&*id)));
+        assert_eq!(
+            (state["limits"][0]["remaining"].as_u64(), state["limits"][0]["per"].as_str()),
+            (Some(4), Some("key"))
+        );
+        assert_eq!(
+            (state["balance_micros"].as_i64(), state["reserved_micros"].as_i64()),
+            (Some(1_500), Some(0))
+        );
+        assert_eq!(rig.ask(get(path, "")).await.status(), 401, "{path}");
+    }
+    assert_eq!(rig.ask(post("/aplomb/limits", &lines, CHAT)).await.status(), 404);
+    assert_eq!(upstream.count(), 1, "no question is a request");
+}
+
+#[tokio::test(flavor = "local")]
+async fn the_admin_port_shows_whose_limits_stand_how() {
+    let upstream = Upstream::always(json(200, CHOICE)).await;
+    let rig = counted("requests = \"5/h\"\nper = \"address\"", "", &upstream).await;
+    let admin = |target: &'static str| ask(&rig, "GET", target, wish!({}));
+    assert_eq!(admin("/limits").await.json(), wish!({"counted": "here", "data": [], "next": null}));
+    assert_eq!(rig.ask(chat("one")).await.status(), 200);
+    for target in ["/limits", "/limits?tier=free&subject=address%3A127.0.0.1"] {
+        let told = admin(target).await.json();
+        let one = &told["data"][0];
+        assert_eq!(
+            (one["tier"].as_str(), one["subject"].as_str()),
+            (Some("free"), Some("address:127.0.0.1"))
+        );
+        let limit = &one["limits"][0];
+        assert_eq!(
+            (limit["unit"].as_str(), limit["limit"].as_u64(), limit["remaining"].as_u64()),
+            (Some("requests"), Some(5), Some(4))
+        );
+    }
+    for target in ["/limits?subject=address%3A192.0.2.1", "/limits?after=free%3Ab"] {
+        assert_eq!(admin(target).await.json()["data"], wish!([]), "{target}");
+    }
+    let wrong = admin("/limits?tier=gold").await;
+    assert_eq!(wrong.status(), 422);
+    assert!(wrong.text().contains("configured are `free`"), "{wrong:?}");
+    let wrong = ask(&rig, "DELETE", "/limits", wish!({})).await;
+    assert_eq!((wrong.status(), wrong.says("allow")), (405, "GET, HEAD"));
+    let nobody = keys::ask_with(&rig, "GET", "/limits", "", "application/json", "").await;
+    assert_eq!(nobody.status(), 401);
 }
 
 #[tokio::test(flavor = "local")]

@@ -2,10 +2,19 @@
 //!
 //! `cargo xtask test` starts one; without the variable there is nobody to count with, and only its absence is tested.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json as wish;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 use super::caller::Message;
-use super::rig::{CHAT, CHOICE, Rig, Wishes, post};
+use super::keys::ask;
+use super::rig::{CHAT, CHOICE, Rig, Wishes, get, post};
 use super::upstream::{Act, Gate, Upstream, json, nobody};
 
 fn server() -> Option<String> {
@@ -43,6 +52,30 @@ async fn two_gateways_count_as_one() {
     let wait: u64 = told.says("retry-after").parse().unwrap();
     assert!((1_190..=1_200).contains(&wait), "a third of an hour: {wait}");
     assert_eq!(upstream.count(), 3);
+}
+
+#[tokio::test(flavor = "local")]
+async fn every_gateway_tells_how_the_limits_of_all_stand() {
+    let Some(url) = server() else { return };
+    let (upstream, tier) = (Upstream::always(json(200, CHOICE)).await, tier());
+    let start =
+        || gateway(&upstream, &url, &tier, "requests = \"3/h\"\nconcurrency = 5\nper = \"address\"", "");
+    let (a, b) = (start(), start());
+    assert_eq!(chat(&a).await.status(), 200);
+    let own = b.ask(get("/aplomb/limits", "authorization: Bearer one\r\n")).await.json();
+    assert_eq!(own["limits"][0]["remaining"].as_u64(), Some(2), "{own}");
+    for query in [format!("?tier={tier}"), format!("?tier={tier}&subject=address:127.0.0.1")] {
+        let told = ask(&b, "GET", &format!("/limits{query}"), wish!({})).await.json();
+        let one = &told["data"][0];
+        assert_eq!(
+            (told["counted"].as_str(), one["subject"].as_str()),
+            (Some("together"), Some("address:127.0.0.1")),
+            "{told}"
+        );
+        assert_eq!(one["limits"][0]["remaining"].as_u64(), Some(2), "{told}");
+    }
+    let other = ask(&b, "GET", "/limits?subject=address:192.0.2.1", wish!({})).await.json();
+    assert_eq!(other["data"], wish!([]));
 }
 
 #[tokio::test(flavor = "local")]
@@ -119,4 +152,75 @@ async fn without_the_server_each_gateway_counts_for_itself_or_lets_nobody_in() {
     let told = chat(&closed).await;
     assert_eq!((told.status(), told.says("aplomb-fault"), told.says("retry-after")), (503, "gateway", "1"));
     assert!(!format!("{told:?}").contains("hunter2"));
+}
+
+/// A way to the server that a test can cut and mend.
+#[derive(Clone, Default)]
+struct Bridge {
+    cut: Rc<Cell<bool>>,
+    crossing: Rc<RefCell<Vec<JoinHandle<()>>>>,
+}
+
+impl Bridge {
+    /// A bridge, and the URL of its near end.
+    async fn to(url: &str) -> (Self, String) {
+        let far = url.trim_start_matches("redis://").trim_end_matches('/').to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = format!("redis://{}", listener.local_addr().unwrap());
+        let bridge = Self::default();
+        let own = bridge.clone();
+        tokio::task::spawn_local(async move {
+            while let Ok((mut caller, _)) = listener.accept().await {
+                if own.cut.get() {
+                    continue;
+                }
+                let far = far.clone();
+                own.crossing.borrow_mut().push(tokio::task::spawn_local(async move {
+                    let mut server = TcpStream::connect(far).await.unwrap();
+                    let _gone = copy_bidirectional(&mut caller, &mut server).await;
+                }));
+            }
+        });
+        (bridge, near)
+    }
+
+    fn cut(&self) {
+        self.cut.set(true);
+        self.crossing.borrow_mut().drain(..).for_each(|task| task.abort());
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_lost_server_is_told_once_and_each_gateway_counts_for_itself_until_it_is_back() {
+    let Some(url) = server() else { return };
+    let (bridge, url) = Bridge::to(&url).await;
+    let (upstream, tier) = (Upstream::always(json(200, CHOICE)).await, tier());
+    let local = gateway(&upstream, &url, &tier, "requests = \"100000/h\"", "on_store_down = \"local\"");
+    let tight = gateway(&upstream, &url, &tier, "requests = \"1/h\"\nper = \"route\"", "");
+    let ready = || async { ask(&local, "GET", "/readyz", wish!({})).await.json()["shared"].clone() };
+    let metrics = || async { ask(&local, "GET", "/metrics", wish!({})).await.text() };
+    assert_eq!(chat(&local).await.header("aplomb-shared"), None);
+    assert_eq!((ready().await, chat(&tight).await.status()), (wish!("up"), 200));
+    bridge.cut();
+    // Longer than the pause after which the server is looked at again.
+    let until = Instant::now() + Duration::from_millis(1_200);
+    while Instant::now() < until {
+        let told = chat(&local).await;
+        assert_eq!((told.status(), told.says("aplomb-shared")), (200, "down"), "{told:?}");
+    }
+    let told = chat(&tight).await;
+    assert_eq!((told.status(), told.says("aplomb-shared")), (200, "down"), "its own share");
+    let told = chat(&tight).await;
+    assert_eq!(
+        (told.status(), told.says("aplomb-shared"), told.says("aplomb-kind")),
+        (429, "down", "rate_limit")
+    );
+    assert_eq!(ready().await, wish!("down"));
+    let page = metrics().await;
+    assert!(page.contains("aplomb_shared_up 0") && page.contains("aplomb_shared_outages_total 1"), "{page}");
+    bridge.cut.set(false);
+    while chat(&local).await.header("aplomb-shared").is_some() {}
+    let page = metrics().await;
+    assert!(page.contains("aplomb_shared_up 1") && page.contains("aplomb_shared_outages_total 1"), "{page}");
+    assert_eq!(ready().await, wish!("up"));
 }

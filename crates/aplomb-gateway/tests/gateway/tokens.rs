@@ -4,7 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use ring::rand::SystemRandom;
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use ring::rsa::PublicKeyComponents;
+use ring::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair,
+};
 use serde_json::{Value, json};
 
 use super::caller::Message;
@@ -94,6 +97,79 @@ async fn a_token_of_the_issuers_lets_in_and_goes_no_further() {
             break assert_eq!(code(&told), "account_disabled");
         }
     }
+}
+
+type Sign = dyn Fn(&[u8]) -> Vec<u8>;
+
+/// A way to sign: its algorithm, its key as others may know it, and what it makes of a message.
+struct Signer {
+    algorithm: &'static str,
+    public: Value,
+    sign: Box<Sign>,
+}
+
+impl Signer {
+    /// By the key of nobody that stands beside this file: ring makes none (`openssl genpkey -algorithm RSA`).
+    fn rsa(algorithm: &'static str, how: &'static dyn RsaEncoding) -> Self {
+        let pair = RsaKeyPair::from_pkcs8(include_bytes!("issuer.rsa.pk8")).unwrap();
+        let PublicKeyComponents::<Vec<u8>> { n, e } = pair.public().into();
+        let public = json!({"kty": "RSA", "use": "sig", "kid": algorithm, "n": base64(n), "e": base64(e)});
+        let sign = move |message: &[u8]| {
+            let mut out = vec![0; pair.public().modulus_len()];
+            pair.sign(how, &SystemRandom::new(), message, &mut out).unwrap();
+            out
+        };
+        Self { algorithm, public, sign: Box::new(sign) }
+    }
+
+    fn curve(algorithm: &'static str, curve: &str, how: &'static EcdsaSigningAlgorithm) -> Self {
+        let random = SystemRandom::new();
+        let document = EcdsaKeyPair::generate_pkcs8(how, &random).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(how, document.as_ref(), &random).unwrap();
+        // A point is a 4, then both of its numbers.
+        let (x, y) = pair.public_key().as_ref()[1..].split_at(pair.public_key().as_ref().len() / 2);
+        let public = json!({"kty": "EC", "crv": curve, "kid": algorithm, "x": base64(x), "y": base64(y)});
+        let sign = move |message: &[u8]| pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec();
+        Self { algorithm, public, sign: Box::new(sign) }
+    }
+
+    /// A token that says that it was signed in a way, by the key of that name.
+    fn token(&self, algorithm: &str, key: &str) -> String {
+        let header = json!({"alg": algorithm, "kid": key}).to_string();
+        let message = format!("{}.{}", base64(header), base64(claims_until(60).to_string()));
+        format!("{message}.{}", base64((self.sign)(message.as_bytes())))
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn tokens_that_were_signed_by_rsa_or_on_a_curve_are_checked() {
+    let signers = [
+        Signer::rsa("RS256", &signature::RSA_PKCS1_SHA256),
+        Signer::rsa("RS512", &signature::RSA_PKCS1_SHA512),
+        Signer::rsa("PS256", &signature::RSA_PSS_SHA256),
+        Signer::curve("ES256", "P-256", &signature::ECDSA_P256_SHA256_FIXED_SIGNING),
+        Signer::curve("ES384", "P-384", &signature::ECDSA_P384_SHA384_FIXED_SIGNING),
+    ];
+    let keys: Vec<_> = signers.iter().map(|signer| signer.public.clone()).collect();
+    let jwks = Upstream::always(answer(200, &json!({ "keys": keys }).to_string())).await;
+    let (upstream, store) = (Upstream::always(answer(200, CHOICE)).await, Store::new());
+    let rig = Rig::with(
+        &upstream,
+        Wishes { server: &store.lines(), upstream: OURS, route: &route(&jwks), ..Wishes::default() },
+    );
+    for signer in &signers {
+        let told = chat(&rig, &signer.token(signer.algorithm, signer.algorithm)).await;
+        assert_eq!(told.status(), 200, "{}: {told:?}", signer.algorithm);
+        for other in signers.iter().filter(|other| other.algorithm != signer.algorithm) {
+            for (algorithm, key) in [(other.algorithm, other.algorithm), (other.algorithm, signer.algorithm)]
+            {
+                let told = chat(&rig, &signer.token(algorithm, key)).await;
+                let case = format!("{} as {algorithm} by {key}", signer.algorithm);
+                assert_eq!((told.status(), code(&told).as_str()), (401, "invalid_token"), "{case}: {told:?}");
+            }
+        }
+    }
+    assert_eq!(upstream.count(), signers.len());
 }
 
 #[tokio::test(flavor = "local")]
