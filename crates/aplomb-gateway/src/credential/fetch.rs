@@ -163,6 +163,12 @@ impl Fetcher {
         Begun::Mine
     }
 
+    /// Why there is no newer token, and how long nobody tries again.
+    pub(super) fn failed(&self) -> Option<(String, Duration)> {
+        let flight = self.flight();
+        flight.failed.as_ref().map(|(lack, over)| (lack.told.clone(), *over - Instant::now()))
+    }
+
     /// The lock is held for a look, never across a wait.
     fn flight(&self) -> MutexGuard<'_, Flight> {
         self.flight.lock().unwrap_or_else(PoisonError::into_inner)

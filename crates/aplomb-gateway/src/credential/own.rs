@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aplomb_core::Failure;
 use aplomb_core::policy::CredentialRest;
+use aplomb_core::{Failure, Kind};
 use http::HeaderName;
 use tokio::time::Instant;
 
@@ -72,10 +72,15 @@ impl Own {
 
     /// Until when others are preferred, if it rests.
     pub(crate) fn rests_until(&self, now: Duration) -> Option<Duration> {
+        self.rest(now).map(|(until, _)| until)
+    }
+
+    /// Until when others are preferred and what it was refused for, if it rests.
+    pub(super) fn rest(&self, now: Duration) -> Option<(Duration, Kind)> {
         if !self.noted.load(Ordering::Acquire) {
             return None;
         }
-        self.with_rest(|rest| rest.until(now))
+        self.with_rest(|rest| rest.rest(now))
     }
 
     /// A call with that value failed: it may rest.

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use base64::Engine as _;
 use futures_util::future::join_all;
 
-use super::caller::Message;
+use super::caller::{Message, Wire};
 use super::logs;
-use super::rig::{CHOICE, CLIENT_SECRET, OTHER_KEY, OUR_KEY, Rig, Wishes, config, second};
+use super::rig::{CHOICE, CLIENT_SECRET, OTHER_KEY, OUR_KEY, Rig, TOKEN, Wishes, config, get, second};
 use super::upstream::{Script, Upstream, json};
 
 const REFUSED: &str = r#"{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
@@ -340,4 +340,60 @@ async fn a_reload_keeps_a_token_and_what_rests() {
     }
     assert_eq!(keys(&upstream).iter().filter(|key| *key == OUR_KEY).count(), 1);
     assert_eq!(server.count(), 1);
+}
+
+/// What the admin port says of credentials.
+async fn told(rig: &Rig) -> serde_json::Value {
+    let mut wire = Wire::connect(rig.gateway.admin()).await;
+    wire.send(get("/lanes", TOKEN)).await;
+    let text = wire.answer().await.text();
+    for secret in [OUR_KEY, OTHER_KEY, CLIENT_SECRET, "token-1", "refresh"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    serde_json::from_str::<serde_json::Value>(&text).unwrap()["credentials"].clone()
+}
+
+#[tokio::test(flavor = "local")]
+async fn the_admin_port_tells_which_credential_rests_and_why_and_when_tokens_run_out() {
+    let server = token_server().await;
+    let upstream = taking(&["token-1"], json(402, UNPAID)).await;
+    let list =
+        format!("credential = [{{ env = \"KEY\" }}, {}]", oauth(&server, "").replace("credential = ", ""));
+    let rig = with(&upstream, &list);
+    let before = told(&rig).await;
+    let unused = |number, from, there| {
+        serde_json::json!({
+            "upstream": "first", "number": number, "from": from, "there": there, "rests_for_s": null,
+            "rests_because": null, "renewed_in_s": null, "expires_in_s": null, "last_fetch": null,
+        })
+    };
+    assert_eq!(before, serde_json::json!([unused(1, "configuration", true), unused(2, "oauth", false)]));
+    for _ in 0..6 {
+        assert_eq!(rig.chat("").await.status(), 200);
+    }
+    let after = told(&rig).await;
+    let within = |at: &str, bounds: std::ops::RangeInclusive<f64>| {
+        assert!(
+            after.pointer(at).unwrap().as_f64().is_some_and(|left| bounds.contains(&left)),
+            "{at} {after}"
+        );
+    };
+    assert_eq!(after[0]["rests_because"], "payment_required");
+    within("/0/rests_for_s", 1.0..=60.0);
+    assert_eq!((&after[1]["there"], &after[1]["rests_for_s"]), (&true.into(), &serde_json::Value::Null));
+    within("/1/expires_in_s", 3000.0..=3600.0);
+    within("/1/renewed_in_s", 2700.0..=3240.0);
+}
+
+#[tokio::test(flavor = "local")]
+async fn the_admin_port_tells_why_no_token_could_be_fetched() {
+    let body = format!(r#"{{"error":"invalid_client","error_description":"{CLIENT_SECRET} is unknown"}}"#);
+    let server = Upstream::always(json(401, &body)).await;
+    let upstream = Upstream::always(json(200, CHOICE)).await;
+    let rig = with(&upstream, &oauth(&server, ""));
+    rig.chat("").await;
+    let fetch = told(&rig).await[0]["last_fetch"].clone();
+    let failed = "the token server answered 401: invalid_client: [redacted] is unknown";
+    assert_eq!(fetch["failed"], failed);
+    assert!(fetch["again_in_s"].as_f64().is_some_and(|left| left <= 2.0), "{fetch}");
 }
