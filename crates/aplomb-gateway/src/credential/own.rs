@@ -80,6 +80,8 @@ impl Own {
         if !self.noted.load(Ordering::Acquire) {
             return None;
         }
+        // It isn't used, so that nobody else would see that it was mended.
+        self.keeper.glance();
         self.with_rest(|rest| rest.rest(now))
     }
 
@@ -106,5 +108,28 @@ impl Own {
             rest.rest.renewed();
         }
         run(&mut rest.rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Key, KeySource};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resting_credential_whose_file_has_another_key_rests_no_more() {
+        let path = std::env::temp_dir().join(format!("aplomb-rest-{}.key", uuid::Uuid::now_v7()));
+        std::fs::write(&path, "one").unwrap();
+        let key = Key::new("authorization", "Bearer ", KeySource::File(path.clone())).unwrap();
+        let own = Own::new(Arc::from("first"), Arc::new(Keeper::new(key).unwrap()));
+        let now = Duration::from_secs(7);
+        own.failed(now, own.number(), &Failure::new(Kind::PaymentRequired));
+        assert_eq!(own.rest(now), Some((Duration::from_secs(67), Kind::PaymentRequired)));
+        std::fs::write(&path, "another").unwrap();
+        assert!(own.rests_until(now).is_some(), "files aren't looked at for every request");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(own.rests_until(now), None);
+        assert_eq!(own.present().unwrap().value, "Bearer another");
+        std::fs::remove_file(path).unwrap();
     }
 }

@@ -7,21 +7,20 @@ use std::rc::Rc;
 use base64::Engine as _;
 use futures_util::future::join_all;
 
-use super::caller::{Message, Wire};
+use super::caller::Message;
 use super::logs;
-use super::rig::{CHOICE, CLIENT_SECRET, OTHER_KEY, OUR_KEY, Rig, TOKEN, Wishes, config, get, second};
+use super::rig::{CHOICE, CLIENT_SECRET, OTHER_KEY, OUR_KEY, Rig, Wishes, config, second};
 use super::upstream::{Script, Upstream, json};
 
-const REFUSED: &str = r#"{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
-const EXHAUSTED: &str = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#;
-const UNPAID: &str =
+pub(super) const REFUSED: &str = r#"{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
+pub(super) const UNPAID: &str =
     r#"{"error":{"message":"Payment required","type":"billing_error","param":null,"code":null}}"#;
 
 /// A file that is gone with the test.
-struct KeyFile(PathBuf);
+pub(super) struct KeyFile(PathBuf);
 
 impl KeyFile {
-    fn holding(key: &str) -> Self {
+    pub(super) fn holding(key: &str) -> Self {
         let path = std::env::temp_dir().join(format!("aplomb-{}.key", uuid::Uuid::now_v7()));
         std::fs::write(&path, key).unwrap();
         Self(path)
@@ -31,7 +30,7 @@ impl KeyFile {
         std::fs::write(&self.0, key).unwrap();
     }
 
-    fn credential(&self) -> String {
+    pub(super) fn credential(&self) -> String {
         format!("credential = {{ file = \"{}\" }}", self.0.display())
     }
 }
@@ -43,13 +42,13 @@ impl Drop for KeyFile {
 }
 
 /// Which keys an upstream was asked with.
-fn keys(upstream: &Upstream) -> Vec<String> {
+pub(super) fn keys(upstream: &Upstream) -> Vec<String> {
     let key = |request: &Message| request.says("authorization").trim_start_matches("Bearer ").to_owned();
     upstream.heard().iter().map(|heard| key(&heard.request)).collect()
 }
 
 /// An upstream that takes these keys and refuses all others.
-async fn taking(good: &[&str], refusal: Script) -> Upstream {
+pub(super) async fn taking(good: &[&str], refusal: Script) -> Upstream {
     let good: Vec<String> = good.iter().map(|key| format!("Bearer {key}")).collect();
     Upstream::by(move |_, request| {
         let taken = request.header("authorization").is_some_and(|key| good.iter().any(|good| good == key));
@@ -59,7 +58,7 @@ async fn taking(good: &[&str], refusal: Script) -> Upstream {
 }
 
 /// A token server that gives `token-1`, `token-2` and so on.
-async fn token_server() -> Upstream {
+pub(super) async fn token_server() -> Upstream {
     Upstream::by(|index, _| {
         let body =
             format!(r#"{{"access_token":"token-{}","token_type":"Bearer","expires_in":3600}}"#, index + 1);
@@ -68,14 +67,14 @@ async fn token_server() -> Upstream {
     .await
 }
 
-fn oauth(server: &Upstream, more: &str) -> String {
+pub(super) fn oauth(server: &Upstream, more: &str) -> String {
     format!(
         "credential = {{ oauth = {{ token_url = \"{}/token\", client_id = \"me\", client_secret = {{ env = \"CLIENT_SECRET\" }}{more} }} }}",
         server.url()
     )
 }
 
-fn with(upstream: &Upstream, credential: &str) -> Rig {
+pub(super) fn with(upstream: &Upstream, credential: &str) -> Rig {
     Rig::with(upstream, Wishes { upstream: credential, ..Wishes::default() })
 }
 
@@ -257,46 +256,6 @@ async fn without_a_token_an_equal_credential_or_the_fallback_is_asked() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn one_that_is_exhausted_or_refused_rests_alone_and_the_other_serves() {
-    for (status, body) in [(401, REFUSED), (402, UNPAID), (429, EXHAUSTED)] {
-        let upstream = taking(&[OTHER_KEY], json(status, body)).await;
-        let list = "credential = [{ env = \"KEY\" }, { env = \"OTHER_KEY\" }]";
-        let route = "retry = { attempts = 1 }";
-        let rig = Rig::with(&upstream, Wishes { upstream: list, route, ..Wishes::default() });
-        for _ in 0..12 {
-            let told = rig.chat("").await;
-            assert_eq!(told.status(), 200, "{status} {told:?}");
-        }
-        let tried = keys(&upstream).iter().filter(|key| *key == OUR_KEY).count();
-        assert_eq!((tried, upstream.count()), (1, 13), "{status}");
-    }
-}
-
-#[tokio::test(flavor = "local")]
-async fn when_all_are_refused_each_is_tried_once_and_then_the_fallback() {
-    let upstream = taking(&[], json(401, REFUSED)).await;
-    let other = taking(&[OUR_KEY], json(401, REFUSED)).await;
-    let file = KeyFile::holding("file-key-one");
-    let list = format!(
-        "credential = [{{ env = \"KEY\" }}, {{ env = \"OTHER_KEY\" }}, {}]",
-        file.credential().replace("credential = ", "")
-    );
-    let more = second(&other, "");
-    let wishes =
-        Wishes { upstream: &list, more: &more, route: "fallback = [\"second\"]", ..Wishes::default() };
-    let told = Rig::with(&upstream, wishes).chat("").await;
-    assert_eq!((told.status(), told.says("aplomb-attempts")), (200, "4"), "{told:?}");
-    let mut tried = keys(&upstream);
-    tried.sort();
-    assert_eq!(tried, ["file-key-one", OTHER_KEY, OUR_KEY]);
-    let told = with(&upstream, &list).chat("").await;
-    assert_eq!(
-        (told.status(), told.says("aplomb-attempts"), told.says("aplomb-fault")),
-        (503, "3", "gateway")
-    );
-}
-
-#[tokio::test(flavor = "local")]
 async fn a_token_that_an_upstream_repeats_is_hidden_also_after_it_was_renewed() {
     logs::listen();
     let server =
@@ -312,88 +271,4 @@ async fn a_token_that_an_upstream_repeats_is_hidden_also_after_it_was_renewed() 
     assert_eq!((told.status(), upstream.count()), (400, 2));
     assert!(told.text().contains("not [redacted] nor [redacted]"), "{told:?}");
     assert!(!format!("{told:?}{}", logs::all()).contains("blue.heron"), "{told:?}");
-}
-
-#[tokio::test(flavor = "local")]
-async fn a_reload_keeps_a_token_and_what_rests() {
-    let server = token_server().await;
-    let upstream = taking(&["token-1"], json(401, REFUSED)).await;
-    let fetched = oauth(&server, "").replace("credential = ", "");
-    let list = format!("credential = [{{ env = \"KEY\" }}, {fetched}]");
-    let text = Wishes { upstream: &list, ..Wishes::default() }.file(&upstream.url());
-    let again = text.clone();
-    let reload: aplomb_gateway::Reload = std::sync::Arc::new(move || super::rig::read(&again));
-    let gateway = aplomb_gateway::Gateway::start(
-        config(&text),
-        aplomb_core::catalog(),
-        |_| None,
-        Some(reload),
-        super::rig::token(),
-    );
-    let rig = Rig { gateway: gateway.unwrap() };
-    for _ in 0..6 {
-        assert_eq!(rig.chat("").await.status(), 200);
-    }
-    rig.gateway.reload().unwrap();
-    for _ in 0..6 {
-        assert_eq!(rig.chat("").await.status(), 200);
-    }
-    assert_eq!(keys(&upstream).iter().filter(|key| *key == OUR_KEY).count(), 1);
-    assert_eq!(server.count(), 1);
-}
-
-/// What the admin port says of credentials.
-async fn told(rig: &Rig) -> serde_json::Value {
-    let mut wire = Wire::connect(rig.gateway.admin()).await;
-    wire.send(get("/lanes", TOKEN)).await;
-    let text = wire.answer().await.text();
-    for secret in [OUR_KEY, OTHER_KEY, CLIENT_SECRET, "token-1", "refresh"] {
-        assert!(!text.contains(secret), "{text}");
-    }
-    serde_json::from_str::<serde_json::Value>(&text).unwrap()["credentials"].clone()
-}
-
-#[tokio::test(flavor = "local")]
-async fn the_admin_port_tells_which_credential_rests_and_why_and_when_tokens_run_out() {
-    let server = token_server().await;
-    let upstream = taking(&["token-1"], json(402, UNPAID)).await;
-    let list =
-        format!("credential = [{{ env = \"KEY\" }}, {}]", oauth(&server, "").replace("credential = ", ""));
-    let rig = with(&upstream, &list);
-    let before = told(&rig).await;
-    let unused = |number, from, there| {
-        serde_json::json!({
-            "upstream": "first", "number": number, "from": from, "there": there, "rests_for_s": null,
-            "rests_because": null, "renewed_in_s": null, "expires_in_s": null, "last_fetch": null,
-        })
-    };
-    assert_eq!(before, serde_json::json!([unused(1, "configuration", true), unused(2, "oauth", false)]));
-    for _ in 0..6 {
-        assert_eq!(rig.chat("").await.status(), 200);
-    }
-    let after = told(&rig).await;
-    let within = |at: &str, bounds: std::ops::RangeInclusive<f64>| {
-        assert!(
-            after.pointer(at).unwrap().as_f64().is_some_and(|left| bounds.contains(&left)),
-            "{at} {after}"
-        );
-    };
-    assert_eq!(after[0]["rests_because"], "payment_required");
-    within("/0/rests_for_s", 1.0..=60.0);
-    assert_eq!((&after[1]["there"], &after[1]["rests_for_s"]), (&true.into(), &serde_json::Value::Null));
-    within("/1/expires_in_s", 3000.0..=3600.0);
-    within("/1/renewed_in_s", 2700.0..=3240.0);
-}
-
-#[tokio::test(flavor = "local")]
-async fn the_admin_port_tells_why_no_token_could_be_fetched() {
-    let body = format!(r#"{{"error":"invalid_client","error_description":"{CLIENT_SECRET} is unknown"}}"#);
-    let server = Upstream::always(json(401, &body)).await;
-    let upstream = Upstream::always(json(200, CHOICE)).await;
-    let rig = with(&upstream, &oauth(&server, ""));
-    rig.chat("").await;
-    let fetch = told(&rig).await[0]["last_fetch"].clone();
-    let failed = "the token server answered 401: invalid_client: [redacted] is unknown";
-    assert_eq!(fetch["failed"], failed);
-    assert!(fetch["again_in_s"].as_f64().is_some_and(|left| left <= 2.0), "{fetch}");
 }

@@ -25,6 +25,7 @@ mod keys;
 mod limits;
 mod logs;
 mod metrics;
+mod rests;
 mod running;
 mod shared_limits;
 mod tokens;
