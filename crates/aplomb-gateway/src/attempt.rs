@@ -22,7 +22,7 @@ use crate::resume;
 use crate::setup::Target;
 use crate::stage::plan::Plan;
 use crate::stage::receive::TOO_LARGE;
-use crate::unpack::Packing;
+use crate::unpack::{self, Packing};
 use crate::worker::Worker;
 
 /// What an attempt brought.
@@ -146,10 +146,8 @@ async fn judge(
             outcome
         }
         Handling::Watch => {
-            let mut body = Body::from(body);
-            if let Some(packing) = Packing::of(&parts.headers) {
-                body = packing.undo(&mut parts.headers, body);
-            }
+            let packings = Packing::of(&parts.headers).unwrap_or_default();
+            let body = unpack::undo(&packings, &mut parts.headers, Body::from(body));
             let (opened, held) = match plan.way().route.stream {
                 Streaming::Live => (Box::pin(guard::open(plan, target, endpoint, body)).await, None),
                 Streaming::Hold => {
@@ -215,8 +213,7 @@ fn handling(plan: &Plan, endpoint: Option<&Endpoint>, status: StatusCode, header
     let is =
         |kind: &str| content_type.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
     if is("text/event-stream") {
-        let readable = !headers.contains_key(header::CONTENT_ENCODING) || Packing::of(headers).is_some();
-        return if readable { Handling::Watch } else { Handling::Pass };
+        return if Packing::of(headers).is_some() { Handling::Watch } else { Handling::Pass };
     }
     let json = is("application/json") || content_type.contains("+json");
     let streams = plan.wants_stream && endpoint.is_some_and(|endpoint| endpoint.stream.is_some());
