@@ -124,7 +124,7 @@ async fn judge(
     let status = parts.status;
     if status.as_u16() >= 400 {
         // Boxed like every rare way, so that the usual one stays small.
-        return Box::pin(refused(plan, target, status, parts.headers, body)).await;
+        return Box::pin(refused(worker, plan, target, status, parts.headers, body)).await;
     }
     if status == StatusCode::PARTIAL_CONTENT && !plan.received.headers.contains_key(header::RANGE) {
         let failure = lost("the upstream answered a part of what was asked for as a whole");
@@ -320,6 +320,7 @@ fn error_inside(
 
 /// An error status: read, decoded, and kept as it came.
 async fn refused(
+    worker: &Worker,
     plan: &Plan,
     target: &Target,
     status: StatusCode,
@@ -328,7 +329,7 @@ async fn refused(
 ) -> Outcome {
     let (body, complete) = match plan.received.method == Method::HEAD {
         true => (Bytes::new(), true),
-        false => collect::error_body(body, target.upstream.timeouts.idle).await,
+        false => collect::error_body(worker, body, target.upstream.timeouts.idle).await,
     };
     let listed = forward::listed(&headers);
     let decoded = decode(

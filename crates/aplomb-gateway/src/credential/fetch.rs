@@ -214,7 +214,7 @@ impl Fetcher {
         let sent = pool.send(&self.origin, request, patience).await;
         let answer = sent.map_err(|error| NoToken::later(format!("the token server: {error}")))?;
         let (head, body) = answer.into_parts();
-        let (body, whole) = collect::error_body(body, PATIENCE).await;
+        let (body, whole) = collect::short_body(body, PATIENCE).await;
         if !whole {
             return Err(NoToken::later("the token server's answer was cut, or is too large".to_owned()));
         }
