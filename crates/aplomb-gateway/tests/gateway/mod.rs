@@ -18,6 +18,7 @@ mod packed;
 mod resume;
 mod streams;
 
+mod attacks;
 mod balance;
 mod credentials;
 mod idempotency;
