@@ -129,9 +129,9 @@ impl Admin {
     }
 
     fn lanes(&self) -> Response<Body> {
-        let lanes = &self.shared.lanes;
-        let mut body = lanes.report();
-        body["credentials"] = credential::report(&self.shared.setup().targets(), lanes.now());
+        let shared = self.shared();
+        let mut body = shared.lanes.report();
+        body["credentials"] = credential::report(&shared.setup().targets(), shared.lanes.now());
         as_json(StatusCode::OK, &body)
     }
 
