@@ -14,6 +14,9 @@
     reason = "the script needs the names only"
 )]
 mod kind;
+#[path = "src/pointer.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the script needs one direction only")]
+mod pointer;
 #[path = "src/spec/mod.rs"]
 #[allow(
     dead_code,
@@ -31,6 +34,7 @@ fn main() {
     println!("cargo::rerun-if-changed=spec");
     println!("cargo::rerun-if-changed=src/spec");
     println!("cargo::rerun-if-changed=src/kind.rs");
+    println!("cargo::rerun-if-changed=src/pointer.rs");
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let folder = root.join("spec/dialects");
     let mut files: Vec<(String, String)> = std::fs::read_dir(&folder)

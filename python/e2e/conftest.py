@@ -57,6 +57,20 @@ def played(mocks, tmp_path_factory):
     running.stop()
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "after(count): looks at what so many others of its file saw")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Where only a part of a file runs, there is nothing to look at for the test that comes after all others."""
+    for item in [item for item in items if item.get_closest_marker("after")]:
+        others = sum(other.path == item.path for other in items) - 1
+        if others < item.get_closest_marker("after").args[0]:
+            items.remove(item)
+            config.hook.pytest_deselected(items=[item])
+
+
 def pytest_terminal_summary(terminalreporter):
     for title, lines in matrix.tables():
         terminalreporter.section(title)

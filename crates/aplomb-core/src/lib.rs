@@ -29,6 +29,8 @@ pub mod sse;
 pub mod dialect;
 pub use dialect::{Decoded, Evidence, Headers, Rendered, decode, render};
 
+pub mod pointer;
+
 pub mod capture;
 
 mod explain;

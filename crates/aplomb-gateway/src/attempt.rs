@@ -22,7 +22,7 @@ use crate::resume;
 use crate::setup::Target;
 use crate::stage::plan::Plan;
 use crate::stage::receive::TOO_LARGE;
-use crate::unpack::Packing;
+use crate::unpack::{self, Packing};
 use crate::worker::Worker;
 
 /// What an attempt brought.
@@ -124,7 +124,7 @@ async fn judge(
     let status = parts.status;
     if status.as_u16() >= 400 {
         // Boxed like every rare way, so that the usual one stays small.
-        return Box::pin(refused(plan, target, status, parts.headers, body)).await;
+        return Box::pin(refused(worker, plan, target, status, parts.headers, body)).await;
     }
     if status == StatusCode::PARTIAL_CONTENT && !plan.received.headers.contains_key(header::RANGE) {
         let failure = lost("the upstream answered a part of what was asked for as a whole");
@@ -146,10 +146,8 @@ async fn judge(
             outcome
         }
         Handling::Watch => {
-            let mut body = Body::from(body);
-            if let Some(packing) = Packing::of(&parts.headers) {
-                body = packing.undo(&mut parts.headers, body);
-            }
+            let packings = Packing::of(&parts.headers).unwrap_or_default();
+            let body = unpack::undo(&packings, &mut parts.headers, Body::from(body));
             let (opened, held) = match plan.way().route.stream {
                 Streaming::Live => (Box::pin(guard::open(plan, target, endpoint, body)).await, None),
                 Streaming::Hold => {
@@ -215,8 +213,7 @@ fn handling(plan: &Plan, endpoint: Option<&Endpoint>, status: StatusCode, header
     let is =
         |kind: &str| content_type.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
     if is("text/event-stream") {
-        let readable = !headers.contains_key(header::CONTENT_ENCODING) || Packing::of(headers).is_some();
-        return if readable { Handling::Watch } else { Handling::Pass };
+        return if Packing::of(headers).is_some() { Handling::Watch } else { Handling::Pass };
     }
     let json = is("application/json") || content_type.contains("+json");
     let streams = plan.wants_stream && endpoint.is_some_and(|endpoint| endpoint.stream.is_some());
@@ -323,6 +320,7 @@ fn error_inside(
 
 /// An error status: read, decoded, and kept as it came.
 async fn refused(
+    worker: &Worker,
     plan: &Plan,
     target: &Target,
     status: StatusCode,
@@ -331,7 +329,7 @@ async fn refused(
 ) -> Outcome {
     let (body, complete) = match plan.received.method == Method::HEAD {
         true => (Bytes::new(), true),
-        false => collect::error_body(body, target.upstream.timeouts.idle).await,
+        false => collect::error_body(worker, body, target.upstream.timeouts.idle).await,
     };
     let listed = forward::listed(&headers);
     let decoded = decode(

@@ -79,25 +79,36 @@ pub(crate) async fn until_whole(
 }
 
 /// Reads an error's body: what came of it, and whether that is all.
-pub(crate) async fn error_body(mut body: UpstreamBody, idle: Duration) -> (Bytes, bool) {
+///
+/// Where the server's memory is used up, what came first has to do: it is mostly all, and tells the most.
+pub(crate) async fn error_body(worker: &Worker, body: UpstreamBody, idle: Duration) -> (Bytes, bool) {
     let mut kept = Kept::default();
-    loop {
-        if body.is_end_stream() {
-            return (kept.join(), true);
-        }
+    let whole = is_taken_whole(body, idle, |data| kept.push(worker, data, ERROR_BODY)).await;
+    (kept.join(), whole)
+}
+
+/// Reads what a server of tokens or keys says, of which there is one at a time: what came of it, and whether that is all.
+pub(crate) async fn short_body(body: UpstreamBody, idle: Duration) -> (Bytes, bool) {
+    let mut all = BytesMut::new();
+    let take = |data: Bytes| {
+        all.extend_from_slice(&data);
+        all.len() <= ERROR_BODY
+    };
+    let whole = is_taken_whole(body, idle, take).await;
+    (all.freeze(), whole)
+}
+
+/// Gives the pieces of a body to somebody who says whether there is room for more; whether that was all.
+async fn is_taken_whole(mut body: UpstreamBody, idle: Duration, mut take: impl FnMut(Bytes) -> bool) -> bool {
+    let mut has_room = true;
+    while has_room && !body.is_end_stream() {
         match timeout(idle, body.frame()).await {
-            Ok(Some(Ok(frame))) => {
-                let Ok(data) = frame.into_data() else { continue };
-                kept.length += data.len();
-                kept.pieces.push_back(data);
-                if kept.length > ERROR_BODY {
-                    return (kept.join(), false);
-                }
-            }
-            Ok(None) => return (kept.join(), true),
-            Ok(Some(Err(_))) | Err(_) => return (kept.join(), false),
+            Ok(Some(Ok(frame))) => has_room = frame.into_data().map_or(true, &mut take),
+            Ok(None) => return true,
+            Ok(Some(Err(_))) | Err(_) => return false,
         }
     }
+    body.is_end_stream()
 }
 
 /// What came of an answer that is kept, counted as memory.

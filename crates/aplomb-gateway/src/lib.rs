@@ -9,6 +9,7 @@ mod attempt;
 mod browser;
 mod caller;
 mod collect;
+mod digest;
 mod forward;
 mod guard;
 mod hedge;

@@ -50,17 +50,17 @@ pub(crate) fn request(trail: &Trail, end: &End) {
         None => Level::INFO,
     };
     match level {
-        Level::ERROR => line(
+        Level::ERROR if enabled!(target: "aplomb::request", Level::ERROR) => line(
             trail,
             end,
             |fields| tracing::error!(target: "aplomb::request", id = fields.id, asked = fields.asked, route = fields.route, account = fields.account, key = fields.key, status = fields.status, ms = fields.ms, bytes = fields.bytes, attempts = fields.attempts, kind = fields.kind, fault = fields.fault, trail = fields.trail, error = fields.error, "failed"),
         ),
-        Level::WARN => line(
+        Level::WARN if enabled!(target: "aplomb::request", Level::WARN) => line(
             trail,
             end,
             |fields| tracing::warn!(target: "aplomb::request", id = fields.id, asked = fields.asked, route = fields.route, account = fields.account, key = fields.key, status = fields.status, ms = fields.ms, bytes = fields.bytes, attempts = fields.attempts, kind = fields.kind, fault = fields.fault, trail = fields.trail, error = fields.error, "failed"),
         ),
-        _ if enabled!(target: "aplomb::request", Level::INFO) => {
+        Level::INFO if enabled!(target: "aplomb::request", Level::INFO) => {
             tracing::info!(
                 target: "aplomb::request",
                 id = &*trail.id,

@@ -8,11 +8,11 @@ use aplomb_core::policy::Retry;
 use aplomb_core::{Advice, Failure, Fault, Kind};
 
 use crate::config::Disclose;
-use crate::credential::Lack;
+use crate::credential::{Lack, Own};
 use crate::keepalive::Keepalive;
 use crate::lanes::{BYTES_PER_TOKEN, Cell, Permit, Refused, Wish};
 use crate::model;
-use crate::setup::Target;
+use crate::setup::{Target, Way};
 use crate::stage::plan::Plan;
 use crate::worker::Worker;
 
@@ -110,13 +110,13 @@ impl Turns {
         retry: &Retry,
         bounds: Bounds,
     ) -> Result<Turn, NoTurn> {
-        let Bounds { rank, until, passes } = bounds;
+        let passes = bounds.passes;
         let queue = &plan.way().route.queue;
         let most = if passes { queue.max_wait.min(queue.prefer_fallback_after) } else { queue.max_wait };
-        let until = until.min(Instant::now() + most);
+        let until = bounds.until.min(Instant::now() + most);
         // Who waits for its turn may be told so.
         let _in_sight = plan.keepalive.as_ref().map(Keepalive::wait);
-        let (index, cell) = self.able(worker, plan, rank, retry, until).await?;
+        let (index, cell) = self.able(worker, plan, retry, Bounds { until, ..bounds }).await?;
         let left = until.saturating_duration_since(Instant::now());
         let attempts = plan.way().route.retry.attempts;
         let wish = Wish {
@@ -141,19 +141,23 @@ impl Turns {
 
     /// The target to ask: one whose credential is there to be sent.
     ///
-    /// A credential that has to be fetched is waited for here, where no place in a lane is held meanwhile.
+    /// A credential that has to be fetched is waited for here, where no place in a lane is held meanwhile; one that
+    /// rests is passed over.
     async fn able(
         &mut self,
         worker: &Worker,
         plan: &Plan,
-        rank: usize,
         retry: &Retry,
-        until: Instant,
+        bounds: Bounds,
     ) -> Result<(usize, Arc<Cell>), NoTurn> {
+        let Bounds { rank, until, passes } = bounds;
         loop {
             let (index, cell) = self.choose(worker, plan, rank, retry);
             let target = &plan.way().targets[index];
             let Some(own) = &target.own else { return Ok((index, cell)) };
+            if passes && is_better_served_later(plan.way(), rank, worker.lanes().now(), own) {
+                return Err(NoTurn { index, refused: Refused::default() });
+            }
             let Err(lack) = own.ready(worker, target, until.into()).await else { return Ok((index, cell)) };
             if retry.is_bound() || !self.has_others(plan, rank, index) {
                 return Err(NoTurn { index, refused: lacking(plan, lack) });
@@ -213,6 +217,14 @@ impl Turns {
     fn number(&self, cell: &Arc<Cell>) -> Option<u64> {
         self.last.as_ref().filter(|(last, _)| Arc::ptr_eq(last, cell)).map(|(_, number)| *number)
     }
+}
+
+/// The credential rests, and of a later rank there is one that doesn't.
+///
+/// Among equals the one that is rested first was chosen, so that no other of them could serve at once.
+fn is_better_served_later(way: &Way, rank: usize, now: Duration, own: &Own) -> bool {
+    let is_fit = |target: &Target| target.own.as_ref().is_none_or(|own| own.rests_until(now).is_none());
+    own.rests_until(now).is_some() && way.targets[way.rank(rank).end..].iter().any(is_fit)
 }
 
 /// There is no credential of ours to send with: the gateway's own fault, whose cause is for who may see everything.

@@ -20,6 +20,9 @@ const PIECE: usize = 4 << 10;
 /// What one piece may become: twice what the densest `deflate` could make of it; a brotli bomb would become more.
 const EXPANDED: usize = 8 << 20;
 
+/// More packings one over the other are nobody's but an attacker's.
+const MOST: usize = 3;
+
 /// What a message's headers say of its packed form, and is not true of the unpacked one.
 pub(crate) const PACKED: [HeaderName; 7] = [
     header::CONTENT_ENCODING,
@@ -43,26 +46,36 @@ pub(crate) enum Packing {
 }
 
 impl Packing {
-    /// What the headers say, if it can be undone as it comes: `zstd` can't, several at once are not met.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
-        let (first, None) = (values.next()?, values.next()) else { return None };
-        match first.to_str().ok()?.trim().to_ascii_lowercase().as_str() {
-            "gzip" | "x-gzip" => Some(Self::Gzip),
-            "deflate" => Some(Self::Deflate),
-            "br" => Some(Self::Brotli),
-            _ => None,
+    /// What the headers say, in the order in which it was done; `None` if it can't be undone as it comes: `zstd` can't.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Vec<Self>> {
+        let mut packings = Vec::new();
+        for value in headers.get_all(header::CONTENT_ENCODING) {
+            for name in value.to_str().ok()?.split(',') {
+                match name.trim().to_ascii_lowercase().as_str() {
+                    "identity" | "" => {}
+                    "gzip" | "x-gzip" => packings.push(Self::Gzip),
+                    "deflate" => packings.push(Self::Deflate),
+                    "br" => packings.push(Self::Brotli),
+                    _ => return None,
+                }
+            }
         }
+        (packings.len() <= MOST).then_some(packings)
     }
+}
 
-    /// The body without it, and the headers without what was true of it.
-    pub(crate) fn undo(self, headers: &mut HeaderMap, packed: Body) -> Body {
-        for name in PACKED {
-            headers.remove(name);
-        }
-        let decoder = Decoder::new(self);
-        Body::stream(Unpacked { packed: Some(packed), pending: Bytes::new(), decoder })
+/// The body without what was done to it, and the headers without what was true of it then.
+pub(crate) fn undo(packings: &[Packing], headers: &mut HeaderMap, packed: Body) -> Body {
+    if packings.is_empty() {
+        return packed;
     }
+    for name in PACKED {
+        headers.remove(name);
+    }
+    packings.iter().rev().fold(packed, |packed, packing| {
+        let decoder = Decoder::new(*packing);
+        Body::stream(Unpacked { packed: Some(packed), pending: Bytes::new(), decoder })
+    })
 }
 
 /// What was decoded, as long as there isn't too much of it.
@@ -286,7 +299,7 @@ mod tests {
         let mut headers = headers(packing);
         let frames = pieces.into_iter().map(|piece| Ok(Frame::data(piece)));
         let body = Body::stream(StreamBody::new(futures_util::stream::iter(frames.collect::<Vec<_>>())));
-        Packing::of(&headers).unwrap().undo(&mut headers, body)
+        undo(&Packing::of(&headers).unwrap(), &mut headers, body)
     }
 
     async fn fault(packing: &str, pieces: Vec<Bytes>) -> BodyFault {
@@ -296,7 +309,7 @@ mod tests {
     #[tokio::test]
     async fn every_event_can_be_read_as_soon_as_it_came() {
         for (name, pack) in PACKS {
-            let mut decoder = Decoder::new(Packing::of(&headers(name)).unwrap());
+            let mut decoder = Decoder::new(Packing::of(&headers(name)).unwrap()[0]);
             let pieces = packed(pack, &TEXTS);
             for (piece, text) in pieces.iter().zip(TEXTS) {
                 assert_eq!(decoder.feed(piece).unwrap(), text.as_bytes(), "{name}");
@@ -346,10 +359,29 @@ mod tests {
 
     #[test]
     fn what_can_not_be_undone_as_it_comes_is_left_alone() {
-        for packing in ["zstd", "gzip, br", "identity", "compress"] {
+        for packing in ["zstd", "gzip, zstd", "compress", "br, br, br, br"] {
             assert_eq!(Packing::of(&headers(packing)), None, "{packing}");
         }
-        assert_eq!(Packing::of(&HeaderMap::new()), None);
-        assert_eq!(Packing::of(&headers("X-GZIP")), Some(Packing::Gzip));
+    }
+
+    #[test]
+    fn what_is_not_packed_is_none_the_less_readable() {
+        assert_eq!(Packing::of(&HeaderMap::new()), Some(Vec::new()));
+        for plain in ["identity", "", " Identity ,"] {
+            assert_eq!(Packing::of(&headers(plain)), Some(Vec::new()), "{plain}");
+        }
+        assert_eq!(Packing::of(&headers("X-GZIP, identity")), Some(vec![Packing::Gzip]));
+    }
+
+    #[tokio::test]
+    async fn what_was_packed_twice_is_unpacked_twice() {
+        let inner = packed(PACKS[0].1, &TEXTS).concat();
+        let written = Written::default();
+        let mut encoder = PACKS[3].1(written.clone());
+        encoder.write_all(&inner).unwrap();
+        drop(encoder);
+        let outer = vec![Bytes::from(written.0.take())];
+        let text = unpacked("gzip, br", outer).collect().await.unwrap().to_bytes();
+        assert_eq!(text, TEXTS.concat().as_bytes());
     }
 }

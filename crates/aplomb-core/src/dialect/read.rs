@@ -9,6 +9,7 @@ use crate::dialect::rest::{self, own_error};
 use crate::failure::{FieldError, Part};
 use crate::header;
 use crate::kind::Kind;
+use crate::pointer;
 use crate::spec::{Form, Member, Node, Presence, Slot, SlotName};
 
 /// How well a template fitted: more is better; every member that it doesn't know costs.
@@ -195,9 +196,8 @@ fn is_json(text: &str) -> bool {
 /// `#/profile/color` as a dotted path.
 fn from_pointer(text: &str) -> Option<String> {
     let text = text.strip_prefix('#').unwrap_or(text);
-    let parts = text.strip_prefix('/').unwrap_or(text).split('/');
-    let parts: Vec<_> = parts.map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
-    said(&parts.join("."))
+    let rest = text.strip_prefix('/').unwrap_or(text);
+    said(&pointer::parts(&format!("/{rest}")).collect::<Vec<_>>().join("."))
 }
 
 fn status(value: &Value) -> Option<u16> {

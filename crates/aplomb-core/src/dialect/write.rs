@@ -8,6 +8,7 @@ use crate::dialect::Facts;
 use crate::dialect::rest::{self, Shown, field_error, left_over};
 use crate::failure::{FieldError, Part};
 use crate::header;
+use crate::pointer;
 use crate::spec::{Form, Member, Node, Presence, Slot, SlotName};
 
 /// What a contract shows in place of another API's words; absent: the words themselves.
@@ -228,7 +229,7 @@ fn loc(in_part: Part, param: Option<&str>) -> Value {
 }
 
 fn pointer(param: &str) -> Value {
-    let part = |part: &str| format!("/{}", part.replace('~', "~0").replace('/', "~1"));
+    let part = |part: &str| format!("/{}", pointer::escaped(part));
     Value::from(format!("#{}", param.split('.').map(part).collect::<String>()))
 }
 

@@ -20,37 +20,20 @@
 
 use std::time::Duration;
 
-use super::bucket::Bucket;
 use super::pacer::Ready;
 
-/// Calls under way that a new lane begins with, as many as TCP's initial window has segments (RFC 6928).
-const INITIAL_WINDOW: f64 = 10.0;
-
-/// Calls beyond what has been proven are spread over so much time, so that the first refusal can stop the rest.
-const SPREAD: Duration = Duration::from_millis(100);
-
-/// The window doubles after so long even if no answer came: some models think for minutes before they say anything.
-const PATIENCE: Duration = Duration::from_secs(1);
+mod lately;
+mod pace;
+use pace::Pace;
+mod window;
+use window::Window;
 
 /// At most one decrease in this time: refusals that come together have one cause.
 const ONE_DECREASE: Duration = Duration::from_secs(1);
 
-/// How far below the ceiling the curve begins, and how far above it a probe goes by the time of two plateaus.
-const DEPTH: f64 = 0.1;
-
-/// Seconds from a decrease to the plateau; doubled by each confirmation.
-const FIRST_PLATEAU: f64 = 3.0;
-const LONGEST_PLATEAU: f64 = 48.0;
-
 /// The first pause after a refusal without a hint; doubled by each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
-
-/// Nobody waits longer before it is asked again whether a call may start: the pace may have grown.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-
-/// No upstream is asked less often than once in a quarter of an hour.
-const LOWEST: f64 = 1.0 / 900.0;
 
 /// What is known about the rate of one lane.
 #[derive(Clone, Debug)]
@@ -103,45 +86,12 @@ enum Phase {
     Paced(Pace),
 }
 
-#[derive(Clone, Debug)]
-struct Window {
-    size: f64,
-    grown: Duration,
-    /// Whether the window was what callers waited for since it grew.
-    full: bool,
-    next: Duration,
-    /// Calls sent lately: about those of the last second.
-    lately: f64,
-    sent: Duration,
-}
-
-#[derive(Clone, Debug)]
-struct Pace {
-    ceiling: f64,
-    /// Found once: the next refusal may be far away.
-    searching: bool,
-    /// Seconds since the last decrease in which calls waited and could be sent.
-    age: f64,
-    plateau: f64,
-    bucket: Bucket,
-    /// How much the upstream is thought to let through at once after a rest.
-    burst: f64,
-    /// How many refusals in a row came soon after a pause.
-    early: u32,
-    next: Duration,
-    /// Calls sent lately: about those of the last second.
-    lately: f64,
-    sent: Duration,
-}
-
 impl Probe {
     /// Nothing is known.
     pub fn new(now: Duration) -> Self {
-        let window =
-            Window { size: INITIAL_WINDOW, grown: now, full: false, next: now, lately: 0.0, sent: now };
         let mark = Mark { sent: 0, at: now };
         Self {
-            phase: Phase::Open(window),
+            phase: Phase::Open(Window::new(now)),
             sent: 0,
             empty: mark,
             refused: 0,
@@ -163,7 +113,7 @@ impl Probe {
         self.clock.paused += if self.clock.held { passed } else { 0.0 };
         if let Phase::Paced(pace) = &mut self.phase {
             if !self.clock.held {
-                pace.age += pressed;
+                pace.age(pressed);
             }
             pace.follow(now);
         }
@@ -181,11 +131,7 @@ impl Probe {
         }
         match &mut self.phase {
             Phase::Open(window) => window.ready(now, in_flight),
-            Phase::Paced(pace) => {
-                let when = pace.bucket.ready(1.0, now).max(pace.next);
-                // The rate changes meanwhile, by leaps where it is still looked for.
-                Ready::at(when.min(now + LOOK_AGAIN), now)
-            }
+            Phase::Paced(pace) => pace.ready(now),
         }
     }
 
@@ -215,7 +161,7 @@ impl Probe {
             self.refused += 1;
         }
         if let Phase::Paced(pace) = &mut self.phase {
-            pace.bucket.set_level(pace.bucket.level(now).min(0.0), now);
+            pace.emptied(now);
         }
         if call <= self.cut {
             return;
@@ -256,14 +202,14 @@ impl Probe {
     pub fn ceiling(&self) -> Option<f64> {
         match &self.phase {
             Phase::Open(_) => None,
-            Phase::Paced(pace) => Some(pace.ceiling),
+            Phase::Paced(pace) => Some(pace.ceiling()),
         }
     }
 
     /// The window on calls under way, as long as nothing was refused.
     pub fn window(&self) -> Option<f64> {
         match &self.phase {
-            Phase::Open(window) => Some(window.size),
+            Phase::Open(window) => Some(window.size()),
             Phase::Paced(_) => None,
         }
     }
@@ -293,163 +239,13 @@ impl Probe {
                 let flooded = self.refused >= 5 && 2 * self.refused >= call.saturating_sub(self.empty.sent);
                 let found = if flooded { measured } else { pace.found(measured, share) };
                 // Nothing let through says less than it seems: no more than half at a time.
-                let found = if through > 0.0 { found } else { found.max(pace.ceiling / 2.0) };
+                let found = if through > 0.0 { found } else { found.max(pace.ceiling() / 2.0) };
                 pace.settle(found, pause, now);
             }
         }
         self.empty = Mark { sent: call, at: sent };
         self.refused = 0;
         (self.clock.pressed, self.clock.paused) = (0.0, 0.0);
-    }
-}
-
-impl Window {
-    fn ready(&mut self, now: Duration, in_flight: u32) -> Ready {
-        let in_flight = f64::from(in_flight);
-        if in_flight >= self.size {
-            self.full = true;
-            let grows = self.grown + PATIENCE;
-            if now < grows {
-                return Ready::At(grows);
-            }
-            (self.size, self.grown) = (self.size * 2.0, now);
-        }
-        // What is under way was proven to be fine; only what is beyond it is spread.
-        if in_flight < self.size / 2.0 {
-            return Ready::Now;
-        }
-        // Who answers sooner than calls are spread would never be seen to fill the window.
-        self.full |= now < self.next;
-        Ready::at(self.next, now)
-    }
-
-    fn take(&mut self, now: Duration) {
-        self.next = now + self.spacing();
-        (self.lately, self.sent) = (self.lately(now) + 1.0, now);
-    }
-
-    fn lately(&self, now: Duration) -> f64 {
-        self.lately * (-now.saturating_sub(self.sent).as_secs_f64()).exp()
-    }
-
-    fn spacing(&self) -> Duration {
-        SPREAD.div_f64(self.size.max(1.0))
-    }
-
-    /// One more for each call that was let through while the window was full: it doubles per round trip.
-    fn grow(&mut self, now: Duration) {
-        if self.full {
-            self.size = (self.size + 1.0).min(1e6);
-            self.grown = now;
-        }
-    }
-}
-
-impl Pace {
-    fn new(ceiling: f64, pause: Duration, now: Duration) -> Self {
-        let ceiling = ceiling.max(LOWEST);
-        let mut bucket = Bucket::full(1.0, ceiling, now);
-        bucket.set_level(0.0, now);
-        let mut pace = Self {
-            ceiling,
-            searching: true,
-            age: 0.0,
-            plateau: FIRST_PLATEAU,
-            bucket,
-            burst: f64::INFINITY,
-            early: 0,
-            next: now,
-            lately: 0.0,
-            sent: now,
-        };
-        pace.hold(pause, now);
-        pace
-    }
-
-    /// At the end of a pause one call may start: that is what the upstream said, or what is to be found out.
-    fn grant(&mut self, pause: Duration, now: Duration) {
-        let refilled = self.rate() * pause.as_secs_f64();
-        self.bucket.set_level((1.0 - refilled).max(0.0), now);
-        self.next = now;
-    }
-
-    /// Who is refused again and again soon after a pause makes up for it too fast: less was saved up than was thought.
-    fn saved(&mut self, early: bool) {
-        self.early = if early { self.early + 1 } else { 0 };
-        match self.early {
-            0 => self.burst *= 2.0,
-            1 => {}
-            _ => self.burst = (self.burst.min(self.bucket.capacity()) / 2.0).max(1.0),
-        }
-    }
-
-    /// The ceiling that a refusal tells of.
-    ///
-    /// `through` calls a second were let through since nothing was left before. The upstream gives at least as much;
-    /// more, if what came in a pause flowed over, or came while fewer calls were sent than it gives.
-    /// It gives less than the rate at which it refused.
-    fn found(&self, through: f64, paused: f64) -> f64 {
-        let at_least = if self.searching { 0.7 } else { 0.9 };
-        if self.searching || paused > 0.15 { through.max(self.rate() * at_least) } else { through }
-    }
-
-    /// Another ceiling was found.
-    fn settle(&mut self, found: f64, pause: Duration, now: Duration) {
-        let found = found.max(LOWEST);
-        let same = (found / self.ceiling - 1.0).abs() <= 0.1;
-        if self.searching {
-            self.searching = found > 1.25 * self.ceiling;
-        } else {
-            self.plateau = if same { (self.plateau * 2.0).min(LONGEST_PLATEAU) } else { FIRST_PLATEAU };
-        }
-        (self.ceiling, self.age) = (found, 0.0);
-        self.bucket.set_level(0.0, now);
-        self.hold(pause, now);
-        self.follow(now);
-    }
-
-    /// Lets the bucket hold what refills in a pause: it may be used after it.
-    fn hold(&mut self, pause: Duration, now: Duration) {
-        let most = (self.ceiling * pause.as_secs_f64().max(1.0)).min(self.burst);
-        self.bucket.set_capacity(most.max(1.0), now);
-        if !pause.is_zero() {
-            // Whoever names a moment takes a call then.
-            let refills = self.rate() * pause.as_secs_f64();
-            self.bucket.set_level(self.bucket.level(now).max(1.0 - refills), now);
-        }
-    }
-
-    fn rate(&self) -> f64 {
-        if self.searching {
-            return self.ceiling * self.age.min(1.0).exp2();
-        }
-        let from_plateau = (self.age - self.plateau) / self.plateau;
-        self.ceiling * (1.0 + DEPTH * from_plateau.powi(3))
-    }
-
-    fn follow(&mut self, now: Duration) {
-        let rate = self.rate();
-        // No faster than twice what is really sent: what isn't used can't be found out.
-        let used = rate <= 2.0 * self.lately(now).max(1.0);
-        if self.searching && self.age >= 1.0 {
-            (self.ceiling, self.age) = if used { (rate, self.age - 1.0) } else { (self.ceiling, 1.0) };
-        }
-        if !self.searching && rate > 2.0 * self.ceiling {
-            // Far beyond what was known: the limit has been raised.
-            (self.ceiling, self.age, self.searching) = (rate, 0.0, true);
-        }
-        self.bucket.set_rate(rate, now);
-    }
-
-    fn lately(&self, now: Duration) -> f64 {
-        self.lately * (-now.saturating_sub(self.sent).as_secs_f64()).exp()
-    }
-
-    fn take(&mut self, now: Duration) {
-        self.bucket.take(1.0, now);
-        (self.lately, self.sent) = (self.lately(now) + 1.0, now);
-        // What was saved up is not sent all at once: at most twice the rate.
-        self.next = now + Duration::try_from_secs_f64(0.5 / self.rate()).unwrap_or(LONGEST_PAUSE);
     }
 }
 

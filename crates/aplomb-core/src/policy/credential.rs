@@ -14,10 +14,10 @@ const LONGEST_REFUSED: Duration = Duration::from_secs(15 * 60);
 /// No hint is believed beyond this: quotas are raised and bills paid before their time, and a try an hour costs little.
 const LONGEST_HINT: Duration = Duration::from_secs(3_600);
 
-/// Until when a credential rests, and how often it was refused in a row.
+/// Until when a credential rests and why, and how often it was refused in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CredentialRest {
-    until: Option<Duration>,
+    rest: Option<(Duration, Kind)>,
     refusals: u32,
 }
 
@@ -47,7 +47,7 @@ impl CredentialRest {
             }
             _ => hint.unwrap_or(REST),
         };
-        self.until = Some(now.saturating_add(rest));
+        self.rest = Some((now.saturating_add(rest), failure.kind));
     }
 
     /// It was used with success.
@@ -57,12 +57,17 @@ impl CredentialRest {
 
     /// It was renewed: worth a try at once, but if it is refused again it rests for longer.
     pub fn renewed(&mut self) {
-        self.until = None;
+        self.rest = None;
     }
 
     /// Until when it rests, if it does.
     pub fn until(&self, now: Duration) -> Option<Duration> {
-        self.until.filter(|until| *until > now)
+        self.rest(now).map(|(until, _)| until)
+    }
+
+    /// Until when it rests and what it was refused for, if it does.
+    pub fn rest(&self, now: Duration) -> Option<(Duration, Kind)> {
+        self.rest.filter(|(until, _)| *until > now)
     }
 }
 
@@ -85,7 +90,7 @@ mod tests {
             let spent = [Kind::Authentication, Kind::PaymentRequired, Kind::QuotaExhausted].contains(kind);
             let mut rest = CredentialRest::default();
             rest.failed(secs(1), &Failure::new(*kind));
-            assert_eq!(rest.until(secs(1)).is_some(), spent, "{kind}");
+            assert_eq!(rest.rest(secs(1)).map(|(_, why)| why), spent.then_some(*kind), "{kind}");
         }
         let mut in_flight = Failure::new(Kind::PaymentRequired);
         in_flight.retryable = true;

@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use regex::Regex;
 use serde_json::Value;
 
+use crate::pointer;
+
 /// A regular expression, compiled when it is first needed: most are never met in a process's life.
 #[derive(Clone, Debug)]
 pub struct Pattern {
@@ -54,10 +56,10 @@ impl Path {
     /// # Errors
     /// A pointer that does not begin with `/`.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let Some(rest) = text.strip_prefix('/') else {
-            return Err(format!("`{text}` is no JSON pointer: it must begin with `/`"));
-        };
-        Ok(Self(rest.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect()))
+        match text.starts_with('/') {
+            true => Ok(Self(pointer::parts(text).collect())),
+            false => Err(format!("`{text}` is no JSON pointer: it must begin with `/`")),
+        }
     }
 
     /// Every value that stands there, in document order.

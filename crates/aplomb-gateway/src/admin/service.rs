@@ -12,6 +12,7 @@ use super::desk;
 use super::token::AdminToken;
 use crate::browser;
 use crate::config::{Mistake, OnStoreDown, Protect, Server};
+use crate::credential;
 use crate::gateway::Reload;
 use crate::metrics;
 use crate::net::{Body, ConnInfo, Refusal, Service};
@@ -44,12 +45,7 @@ const READ: &[Method] = &[Method::GET, Method::HEAD];
 const PLACES: [Place; 6] = [
     Place { path: "/healthz", methods: READ, open: true, answer: |_| text(StatusCode::OK, "ok\n") },
     Place { path: "/readyz", methods: READ, open: true, answer: Admin::ready },
-    Place {
-        path: "/lanes",
-        methods: READ,
-        open: false,
-        answer: |admin| as_json(StatusCode::OK, &admin.shared().lanes.report()),
-    },
+    Place { path: "/lanes", methods: READ, open: false, answer: Admin::lanes },
     Place { path: "/metrics", methods: READ, open: false, answer: Admin::metrics },
     Place {
         path: "/openapi.json",
@@ -133,6 +129,13 @@ impl Admin {
             "routes": setup.config.routes.iter().count(),
         });
         as_json(status, &body)
+    }
+
+    fn lanes(&self) -> Response<Body> {
+        let shared = self.shared();
+        let mut body = shared.lanes.report();
+        body["credentials"] = credential::report(&shared.setup().targets(), shared.lanes.now());
+        as_json(StatusCode::OK, &body)
     }
 
     fn metrics(&self) -> Response<Body> {

@@ -1,11 +1,10 @@
 //! The token of the admin port: known by its hash alone, compared without telling how much of a guess was right.
 
-use std::fmt::Write as _;
-
 use http::{HeaderMap, header};
-use ring::digest;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use subtle::ConstantTimeEq as _;
+
+use crate::digest::{hex, sha256};
 
 /// The least that a token of somebody's own may have: guessing it must take longer than anybody has.
 const LEAST: usize = 16;
@@ -43,7 +42,7 @@ impl AdminToken {
     }
 
     fn of(text: &str) -> Self {
-        Self { hash: hash(text.as_bytes()) }
+        Self { hash: sha256(text.as_bytes()) }
     }
 
     /// The line that is kept of it.
@@ -68,7 +67,7 @@ impl AdminToken {
     pub(super) fn is_in(&self, headers: &HeaderMap) -> Option<bool> {
         let value = headers.get(header::AUTHORIZATION)?.as_bytes();
         let (scheme, given) = value.split_at_checked(7)?;
-        scheme.eq_ignore_ascii_case(b"bearer ").then(|| self.hash.ct_eq(&hash(given.trim_ascii())).into())
+        scheme.eq_ignore_ascii_case(b"bearer ").then(|| self.hash.ct_eq(&sha256(given.trim_ascii())).into())
     }
 }
 
@@ -77,19 +76,6 @@ impl std::fmt::Debug for AdminToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AdminToken")
     }
-}
-
-fn hash(text: &[u8]) -> [u8; 32] {
-    let digest = digest::digest(&digest::SHA256, text);
-    digest.as_ref().try_into().expect("a SHA-256 has 32 bytes")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

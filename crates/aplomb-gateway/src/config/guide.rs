@@ -1,4 +1,4 @@
-//! Holds `docs/guide/configuration.md` against what is read: every key in it, every default, every example.
+//! Holds `docs/guide/` against what is read: every key in `configuration.md`, every default, every example on every page.
 
 use crate::config::given::{KEYS, PLAIN, read};
 
@@ -69,14 +69,39 @@ fn the_guide_has_every_key_and_no_other() {
     assert_eq!(told, known);
 }
 
-#[test]
-fn every_example_in_the_guide_works() {
-    let mut examples = 0;
-    for part in GUIDE.split("```toml\n").skip(1) {
-        let (example, _) = part.split_once("```").expect("every block ends");
-        let config = read(example);
-        assert!(config.is_ok(), "{example}\n{config:?}");
-        examples += 1;
+/// An example as a whole file: most say only what they are about.
+fn whole(example: &str) -> String {
+    let value = |name: &str| {
+        let line = example.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = \""));
+        line.map(|line| line.trim_end_matches('"'))
+    };
+    let mut before = String::new();
+    if !example.contains("[[upstream]]") {
+        let name = value("upstream").unwrap_or("api");
+        before += &format!("[[upstream]]\nname = \"{name}\"\nurl = \"http://127.0.0.1:8000\"\n");
     }
-    assert_eq!(examples, 4);
+    let route = format!("[[route]]\npath = \"/\"\nupstream = \"{}\"\n", value("name").unwrap_or("api"));
+    match (example.contains("[[route]]"), example.starts_with('[')) {
+        (true, _) => before + example,
+        (false, true) => format!("{example}{before}{route}"),
+        // Lines of a route.
+        (false, false) => format!("{before}{route}{example}"),
+    }
+}
+
+#[test]
+fn every_example_on_every_page_works() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide");
+    let mut examples = 0;
+    for page in std::fs::read_dir(folder).unwrap() {
+        let page = page.unwrap().path();
+        let text = std::fs::read_to_string(&page).unwrap();
+        for part in text.split("```toml\n").skip(1) {
+            let (example, _) = part.split_once("```").expect("every block ends");
+            let config = read(&whole(example));
+            assert!(config.is_ok(), "{}: {example}\n{config:?}", page.display());
+            examples += 1;
+        }
+    }
+    assert!(examples >= 15, "{examples}");
 }

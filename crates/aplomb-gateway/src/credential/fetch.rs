@@ -163,6 +163,12 @@ impl Fetcher {
         Begun::Mine
     }
 
+    /// Why there is no newer token, and how long nobody tries again.
+    pub(super) fn failed(&self) -> Option<(String, Duration)> {
+        let flight = self.flight();
+        flight.failed.as_ref().map(|(lack, over)| (lack.told.clone(), *over - Instant::now()))
+    }
+
     /// The lock is held for a look, never across a wait.
     fn flight(&self) -> MutexGuard<'_, Flight> {
         self.flight.lock().unwrap_or_else(PoisonError::into_inner)
@@ -208,7 +214,7 @@ impl Fetcher {
         let sent = pool.send(&self.origin, request, patience).await;
         let answer = sent.map_err(|error| NoToken::later(format!("the token server: {error}")))?;
         let (head, body) = answer.into_parts();
-        let (body, whole) = collect::error_body(body, PATIENCE).await;
+        let (body, whole) = collect::short_body(body, PATIENCE).await;
         if !whole {
             return Err(NoToken::later("the token server's answer was cut, or is too large".to_owned()));
         }

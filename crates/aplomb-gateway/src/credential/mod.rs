@@ -21,5 +21,8 @@ mod registry;
 pub(crate) use registry::Credentials;
 pub use registry::KeyError;
 
+mod report;
+pub(crate) use report::report;
+
 #[cfg(test)]
 mod fetch_tests;

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aplomb_core::Failure;
 use aplomb_core::policy::CredentialRest;
+use aplomb_core::{Failure, Kind};
 use http::HeaderName;
 use tokio::time::Instant;
 
@@ -72,10 +72,17 @@ impl Own {
 
     /// Until when others are preferred, if it rests.
     pub(crate) fn rests_until(&self, now: Duration) -> Option<Duration> {
+        self.rest(now).map(|(until, _)| until)
+    }
+
+    /// Until when others are preferred and what it was refused for, if it rests.
+    pub(super) fn rest(&self, now: Duration) -> Option<(Duration, Kind)> {
         if !self.noted.load(Ordering::Acquire) {
             return None;
         }
-        self.with_rest(|rest| rest.until(now))
+        // It isn't used, so that nobody else would see that it was mended.
+        self.keeper.glance();
+        self.with_rest(|rest| rest.rest(now))
     }
 
     /// A call with that value failed: it may rest.
@@ -101,5 +108,28 @@ impl Own {
             rest.rest.renewed();
         }
         run(&mut rest.rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Key, KeySource};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resting_credential_whose_file_has_another_key_rests_no_more() {
+        let path = std::env::temp_dir().join(format!("aplomb-rest-{}.key", uuid::Uuid::now_v7()));
+        std::fs::write(&path, "one").unwrap();
+        let key = Key::new("authorization", "Bearer ", KeySource::File(path.clone())).unwrap();
+        let own = Own::new(Arc::from("first"), Arc::new(Keeper::new(key).unwrap()));
+        let now = Duration::from_secs(7);
+        own.failed(now, own.number(), &Failure::new(Kind::PaymentRequired));
+        assert_eq!(own.rest(now), Some((Duration::from_secs(67), Kind::PaymentRequired)));
+        std::fs::write(&path, "another").unwrap();
+        assert!(own.rests_until(now).is_some(), "files aren't looked at for every request");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(own.rests_until(now), None);
+        assert_eq!(own.present().unwrap().value, "Bearer another");
+        std::fs::remove_file(path).unwrap();
     }
 }

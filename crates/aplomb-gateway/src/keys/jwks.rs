@@ -195,7 +195,7 @@ impl Jwks {
         let patience = Patience { connect: CONNECT, headers: PATIENCE };
         let answer = pool.send(&self.origin, request, patience).await.map_err(|error| error.to_string())?;
         let (head, body) = answer.into_parts();
-        let (body, whole) = collect::error_body(body, PATIENCE).await;
+        let (body, whole) = collect::short_body(body, PATIENCE).await;
         match (head.status.is_success(), whole) {
             (false, _) => Err(format!("its server answered {}", head.status.as_u16())),
             (true, false) => Err("its server's answer was cut, or is too large".to_owned()),

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use ring::digest;
 use subtle::ConstantTimeEq as _;
 
 use super::scopes::Scopes;
+use crate::digest::sha256;
 use crate::store::{Account, KeyWithAccount, Moment};
 
 /// The SHA-256 of a key's whole text.
@@ -42,8 +42,7 @@ impl fmt::Debug for Hash {
 ///
 /// A plain SHA-256 is enough: a secret has 160 random bits, so that there is no list of likely ones to try.
 pub(crate) fn hash(text: &str) -> Hash {
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    Hash(digest.as_ref().try_into().expect("a SHA-256 has 32 bytes"))
+    Hash(sha256(text.as_bytes()))
 }
 
 /// A key that the store has.

@@ -84,7 +84,7 @@ pub(crate) struct Wish {
 }
 
 /// A request that can't start in time.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Refused {
     /// The queue is full.
     pub(crate) full: bool,

@@ -9,13 +9,17 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::body::Body;
 use super::body_error::{BodyError, BodyFault};
 
 /// How big a body may be to be kept, unless configured otherwise.
 pub const KEEP_AT_MOST: usize = 10 * 1024 * 1024;
+
+/// The bytes that must come each second on the average, beside the time that each piece is given: whoever sends a byte
+/// now and then would stay for ever otherwise. Apache's `mod_reqtimeout` asks for the same.
+const SLOWEST: f64 = 500.0;
 
 /// A request's body, as far as it was read.
 #[derive(Debug)]
@@ -28,7 +32,8 @@ pub enum Kept {
     NoRoom,
 }
 
-/// Reads a body up to `most` bytes, waiting no longer than `pace` for each piece of it.
+/// Reads a body up to `most` bytes, waiting no longer than `pace` for each piece of it, and for all of it no longer than
+/// that and a second for every 500 bytes.
 ///
 /// `room` is asked before each piece is kept, and told how long it is.
 /// A body that came in one piece is kept as it is; a caller that waits for `100 Continue` gets it here.
@@ -46,7 +51,7 @@ pub async fn keep(
         return Ok(Kept::Whole(Bytes::new()));
     }
     if incoming.size_hint().lower() > most as u64 {
-        return Ok(Kept::Streaming(rest(Bytes::new(), incoming, pace)));
+        return Ok(Kept::Streaming(rest(Bytes::new(), incoming, Pace::new(pace))));
     }
     let first = next(&mut incoming, pace).await?.unwrap_or_default();
     if !room(first.len()) {
@@ -55,11 +60,16 @@ pub async fn keep(
     if incoming.is_end_stream() && first.len() <= most {
         return Ok(Kept::Whole(first));
     }
+    let mut pace = Pace::new(pace);
     let mut kept = BytesMut::from(first);
     while kept.len() <= most {
-        match next(&mut incoming, pace).await? {
+        let since = Instant::now();
+        match next(&mut incoming, pace.left()).await? {
             Some(piece) if !room(piece.len()) => return Ok(Kept::NoRoom),
-            Some(piece) => kept.extend_from_slice(&piece),
+            Some(piece) => {
+                pace.came(piece.len(), since);
+                kept.extend_from_slice(&piece);
+            }
             None => return Ok(Kept::Whole(kept.freeze())),
         }
     }
@@ -67,9 +77,9 @@ pub async fn keep(
 }
 
 /// The next piece of data; trailers of a request that is kept are not.
-async fn next(incoming: &mut Incoming, pace: Duration) -> Result<Option<Bytes>, BodyError> {
+async fn next(incoming: &mut Incoming, within: Duration) -> Result<Option<Bytes>, BodyError> {
     loop {
-        let frame = timeout(pace, incoming.frame()).await;
+        let frame = timeout(within, incoming.frame()).await;
         match frame.map_err(|_elapsed| BodyError::new(BodyFault::Silent))? {
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
@@ -82,7 +92,35 @@ async fn next(incoming: &mut Incoming, pace: Duration) -> Result<Option<Bytes>, 
     }
 }
 
-fn rest(read: Bytes, incoming: Incoming, pace: Duration) -> Body {
+/// How long may still be waited for a body.
+#[derive(Debug)]
+struct Pace {
+    /// For each piece, and for all of it beside what was earned.
+    most: Duration,
+    /// What was waited for the caller; while nobody reads, the caller isn't late.
+    waited: Duration,
+    came: usize,
+}
+
+impl Pace {
+    fn new(most: Duration) -> Self {
+        Self { most, waited: Duration::ZERO, came: 0 }
+    }
+
+    /// A piece that was waited for since then.
+    fn came(&mut self, bytes: usize, since: Instant) {
+        self.came += bytes;
+        self.waited += since.elapsed();
+    }
+
+    /// For the next piece.
+    fn left(&self) -> Duration {
+        let earned = Duration::from_secs_f64(self.came as f64 / SLOWEST);
+        self.most.min(self.most.saturating_add(earned).saturating_sub(self.waited))
+    }
+}
+
+fn rest(read: Bytes, incoming: Incoming, pace: Pace) -> Body {
     Body::stream(Rest { read, incoming, pace, waiting: None })
 }
 
@@ -90,8 +128,8 @@ fn rest(read: Bytes, incoming: Incoming, pace: Duration) -> Body {
 struct Rest {
     read: Bytes,
     incoming: Incoming,
-    pace: Duration,
-    waiting: Option<Pin<Box<Sleep>>>,
+    pace: Pace,
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl http_body::Body for Rest {
@@ -106,11 +144,14 @@ impl http_body::Body for Rest {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.read)))));
         }
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
-            self.waiting = None;
+            let since = self.waiting.take().map_or_else(Instant::now, |(since, _)| since);
+            let bytes =
+                frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+            self.pace.came(bytes, since);
             return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::of)));
         }
-        let pace = self.pace;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(pace)));
+        let left = self.pace.left();
+        let (_, waiting) = self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(left))));
         ready!(waiting.as_mut().poll(cx));
         Poll::Ready(Some(Err(BodyError::new(BodyFault::Silent))))
     }

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use aplomb_core::{Advice, Failure, Fault, Kind};
 use http::header::HeaderName;
 use http::{HeaderValue, Response, StatusCode};
-use ring::digest::{Context, Digest, SHA256};
 use tokio::time::sleep;
 
 use crate::caller::Caller;
 use crate::config::{Idempotency, IdempotencyMode, OnStoreDown, OnUnknown, WhileRunning};
+use crate::digest::{Fields, hex};
 use crate::net::Body;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -147,14 +147,14 @@ fn scope(received: &Received, caller: &Caller) -> String {
     if let Some(account) = &caller.account {
         return format!("account {account}");
     }
-    let mut credentials = Context::new(&SHA256);
+    let mut credentials = Fields::new();
     let sent = received.setup.credential_headers.all_in(&received.headers);
     for (name, value) in &sent {
-        field(&mut credentials, name.as_str().as_bytes());
-        field(&mut credentials, value.as_bytes());
+        credentials.add(name.as_str().as_bytes());
+        credentials.add(value.as_bytes());
     }
     match !sent.is_empty() {
-        true => format!("credential {}", hex(credentials.finish().as_ref())),
+        true => format!("credential {}", hex(&credentials.finish())),
         false => format!("address {}", received.proxies.caller(&received.headers, &received.from)),
     }
 }
@@ -163,32 +163,13 @@ fn scope(received: &Received, caller: &Caller) -> String {
 ///
 /// Of a body that is too large to be kept only the rest is compared.
 fn fingerprint(received: &Received) -> [u8; 32] {
-    let mut print = Context::new(&SHA256);
-    field(&mut print, received.method.as_str().as_bytes());
-    field(&mut print, received.way.route.path.as_bytes());
-    field(&mut print, received.rest.as_bytes());
-    field(&mut print, received.rest.query().unwrap_or_default().as_bytes());
-    field(&mut print, received.body.kept().map(|body| &body[..]).unwrap_or_default());
-    bytes(&print.finish())
-}
-
-/// One of several values, so that no two lists of them are the same bytes.
-fn field(print: &mut Context, value: &[u8]) {
-    print.update(&(value.len() as u64).to_le_bytes());
-    print.update(value);
-}
-
-fn bytes(digest: &Digest) -> [u8; 32] {
-    digest.as_ref().try_into().expect("a SHA-256 has 32 bytes")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let mut print = Fields::new();
+    print.add(received.method.as_str().as_bytes());
+    print.add(received.way.route.path.as_bytes());
+    print.add(received.rest.as_bytes());
+    print.add(received.rest.query().unwrap_or_default().as_bytes());
+    print.add(received.body.kept().map(|body| &body[..]).unwrap_or_default());
+    print.finish()
 }
 
 /// The answer that was given before.

@@ -1,11 +1,11 @@
 //! An OpenAPI document: which operation a request is, or why it is none.
 
+use aplomb_core::pointer::{escaped, parts};
 use http::Method;
 use serde_json::Value;
 
 use crate::validate::flaw::Flaw;
 use crate::validate::operation::Operation;
-use crate::validate::place::{escaped, parts};
 use crate::validate::references;
 use crate::validate::schema::Compiler;
 use crate::validate::template::{Captured, Template};

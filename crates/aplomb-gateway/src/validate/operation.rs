@@ -1,5 +1,6 @@
 //! One operation: its parameters, the bodies that it takes, and the types of its answers.
 
+use aplomb_core::pointer::escaped;
 use aplomb_core::{FieldError, Part};
 use serde_json::Value;
 
@@ -7,7 +8,6 @@ use crate::validate::fields::Field;
 use crate::validate::flaw::Flaw;
 use crate::validate::form::Form;
 use crate::validate::parameter::Parameter;
-use crate::validate::place::escaped;
 use crate::validate::references;
 use crate::validate::schema::{Compiler, ERRORS, Schema};
 use crate::validate::template::{Captured, Template};

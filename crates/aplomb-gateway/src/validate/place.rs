@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aplomb_core::pointer::parts;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -45,16 +46,6 @@ pub(super) fn in_yaml(text: &str, pointer: &str) -> Option<Place> {
     }
     let number = |number: u64| usize::try_from(number).ok();
     Some(Place { line: number(at.referenced.line())?, column: number(at.referenced.column())? })
-}
-
-/// The unescaped parts of a pointer.
-pub(super) fn parts(pointer: &str) -> impl Iterator<Item = String> {
-    pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~"))
-}
-
-/// A part of a pointer, escaped.
-pub(super) fn escaped(part: &str) -> String {
-    part.replace('~', "~0").replace('/', "~1")
 }
 
 /// YAML as far as places are concerned.

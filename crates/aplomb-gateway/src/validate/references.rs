@@ -3,11 +3,11 @@
 //! A reference to a URL would have the gateway fetch what somebody else names, one to another file would read what
 //! the configuration doesn't name. Neither is followed; both are told when the configuration is read.
 
+use aplomb_core::pointer::escaped;
 use serde_json::Value;
 
 use crate::percent;
 use crate::validate::flaw::Flaw;
-use crate::validate::place::escaped;
 
 /// How many references one after the other are followed.
 const HOPS: usize = 32;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Number, Value};
 
-use crate::validate::place::escaped;
 use crate::validate::references;
+use aplomb_core::pointer::escaped;
 
 /// How many values of one name, or fields of one form, are looked at.
 pub(super) const VALUES: usize = 1_000;

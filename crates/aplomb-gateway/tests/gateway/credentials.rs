@@ -12,16 +12,15 @@ use super::logs;
 use super::rig::{CHOICE, CLIENT_SECRET, OTHER_KEY, OUR_KEY, Rig, Wishes, config, second};
 use super::upstream::{Script, Upstream, json};
 
-const REFUSED: &str = r#"{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
-const EXHAUSTED: &str = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#;
-const UNPAID: &str =
+pub(super) const REFUSED: &str = r#"{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
+pub(super) const UNPAID: &str =
     r#"{"error":{"message":"Payment required","type":"billing_error","param":null,"code":null}}"#;
 
 /// A file that is gone with the test.
-struct KeyFile(PathBuf);
+pub(super) struct KeyFile(PathBuf);
 
 impl KeyFile {
-    fn holding(key: &str) -> Self {
+    pub(super) fn holding(key: &str) -> Self {
         let path = std::env::temp_dir().join(format!("aplomb-{}.key", uuid::Uuid::now_v7()));
         std::fs::write(&path, key).unwrap();
         Self(path)
@@ -31,7 +30,7 @@ impl KeyFile {
         std::fs::write(&self.0, key).unwrap();
     }
 
-    fn credential(&self) -> String {
+    pub(super) fn credential(&self) -> String {
         format!("credential = {{ file = \"{}\" }}", self.0.display())
     }
 }
@@ -43,13 +42,13 @@ impl Drop for KeyFile {
 }
 
 /// Which keys an upstream was asked with.
-fn keys(upstream: &Upstream) -> Vec<String> {
+pub(super) fn keys(upstream: &Upstream) -> Vec<String> {
     let key = |request: &Message| request.says("authorization").trim_start_matches("Bearer ").to_owned();
     upstream.heard().iter().map(|heard| key(&heard.request)).collect()
 }
 
 /// An upstream that takes these keys and refuses all others.
-async fn taking(good: &[&str], refusal: Script) -> Upstream {
+pub(super) async fn taking(good: &[&str], refusal: Script) -> Upstream {
     let good: Vec<String> = good.iter().map(|key| format!("Bearer {key}")).collect();
     Upstream::by(move |_, request| {
         let taken = request.header("authorization").is_some_and(|key| good.iter().any(|good| good == key));
@@ -59,7 +58,7 @@ async fn taking(good: &[&str], refusal: Script) -> Upstream {
 }
 
 /// A token server that gives `token-1`, `token-2` and so on.
-async fn token_server() -> Upstream {
+pub(super) async fn token_server() -> Upstream {
     Upstream::by(|index, _| {
         let body =
             format!(r#"{{"access_token":"token-{}","token_type":"Bearer","expires_in":3600}}"#, index + 1);
@@ -68,14 +67,14 @@ async fn token_server() -> Upstream {
     .await
 }
 
-fn oauth(server: &Upstream, more: &str) -> String {
+pub(super) fn oauth(server: &Upstream, more: &str) -> String {
     format!(
         "credential = {{ oauth = {{ token_url = \"{}/token\", client_id = \"me\", client_secret = {{ env = \"CLIENT_SECRET\" }}{more} }} }}",
         server.url()
     )
 }
 
-fn with(upstream: &Upstream, credential: &str) -> Rig {
+pub(super) fn with(upstream: &Upstream, credential: &str) -> Rig {
     Rig::with(upstream, Wishes { upstream: credential, ..Wishes::default() })
 }
 
@@ -257,46 +256,6 @@ async fn without_a_token_an_equal_credential_or_the_fallback_is_asked() {
 }
 
 #[tokio::test(flavor = "local")]
-async fn one_that_is_exhausted_or_refused_rests_alone_and_the_other_serves() {
-    for (status, body) in [(401, REFUSED), (402, UNPAID), (429, EXHAUSTED)] {
-        let upstream = taking(&[OTHER_KEY], json(status, body)).await;
-        let list = "credential = [{ env = \"KEY\" }, { env = \"OTHER_KEY\" }]";
-        let route = "retry = { attempts = 1 }";
-        let rig = Rig::with(&upstream, Wishes { upstream: list, route, ..Wishes::default() });
-        for _ in 0..12 {
-            let told = rig.chat("").await;
-            assert_eq!(told.status(), 200, "{status} {told:?}");
-        }
-        let tried = keys(&upstream).iter().filter(|key| *key == OUR_KEY).count();
-        assert_eq!((tried, upstream.count()), (1, 13), "{status}");
-    }
-}
-
-#[tokio::test(flavor = "local")]
-async fn when_all_are_refused_each_is_tried_once_and_then_the_fallback() {
-    let upstream = taking(&[], json(401, REFUSED)).await;
-    let other = taking(&[OUR_KEY], json(401, REFUSED)).await;
-    let file = KeyFile::holding("file-key-one");
-    let list = format!(
-        "credential = [{{ env = \"KEY\" }}, {{ env = \"OTHER_KEY\" }}, {}]",
-        file.credential().replace("credential = ", "")
-    );
-    let more = second(&other, "");
-    let wishes =
-        Wishes { upstream: &list, more: &more, route: "fallback = [\"second\"]", ..Wishes::default() };
-    let told = Rig::with(&upstream, wishes).chat("").await;
-    assert_eq!((told.status(), told.says("aplomb-attempts")), (200, "4"), "{told:?}");
-    let mut tried = keys(&upstream);
-    tried.sort();
-    assert_eq!(tried, ["file-key-one", OTHER_KEY, OUR_KEY]);
-    let told = with(&upstream, &list).chat("").await;
-    assert_eq!(
-        (told.status(), told.says("aplomb-attempts"), told.says("aplomb-fault")),
-        (503, "3", "gateway")
-    );
-}
-
-#[tokio::test(flavor = "local")]
 async fn a_token_that_an_upstream_repeats_is_hidden_also_after_it_was_renewed() {
     logs::listen();
     let server =
@@ -312,32 +271,4 @@ async fn a_token_that_an_upstream_repeats_is_hidden_also_after_it_was_renewed() 
     assert_eq!((told.status(), upstream.count()), (400, 2));
     assert!(told.text().contains("not [redacted] nor [redacted]"), "{told:?}");
     assert!(!format!("{told:?}{}", logs::all()).contains("blue.heron"), "{told:?}");
-}
-
-#[tokio::test(flavor = "local")]
-async fn a_reload_keeps_a_token_and_what_rests() {
-    let server = token_server().await;
-    let upstream = taking(&["token-1"], json(401, REFUSED)).await;
-    let fetched = oauth(&server, "").replace("credential = ", "");
-    let list = format!("credential = [{{ env = \"KEY\" }}, {fetched}]");
-    let text = Wishes { upstream: &list, ..Wishes::default() }.file(&upstream.url());
-    let again = text.clone();
-    let reload: aplomb_gateway::Reload = std::sync::Arc::new(move || super::rig::read(&again));
-    let gateway = aplomb_gateway::Gateway::start(
-        config(&text),
-        aplomb_core::catalog(),
-        |_| None,
-        Some(reload),
-        super::rig::token(),
-    );
-    let rig = Rig { gateway: gateway.unwrap() };
-    for _ in 0..6 {
-        assert_eq!(rig.chat("").await.status(), 200);
-    }
-    rig.gateway.reload().unwrap();
-    for _ in 0..6 {
-        assert_eq!(rig.chat("").await.status(), 200);
-    }
-    assert_eq!(keys(&upstream).iter().filter(|key| *key == OUR_KEY).count(), 1);
-    assert_eq!(server.count(), 1);
 }

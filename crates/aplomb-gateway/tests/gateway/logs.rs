@@ -39,7 +39,7 @@ pub(super) fn all() -> String {
 }
 
 /// The line of a request, once it is there.
-async fn line(id: &str) -> String {
+pub(super) async fn line(id: &str) -> String {
     loop {
         let all = String::from_utf8_lossy(&LOGGED.lock().unwrap()).into_owned();
         let mut lines = all.lines().filter(|line| line.contains("aplomb::request") && line.contains(id));

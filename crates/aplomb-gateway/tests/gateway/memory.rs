@@ -4,8 +4,8 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt;
 
 use super::caller::Wire;
-use super::rig::{CHOICE, Rig, Wishes, get, post};
-use super::upstream::{Upstream, json};
+use super::rig::{CHAT, CHOICE, Rig, Wishes, get, post};
+use super::upstream::{Act, Gate, Upstream, chunk, json, last, raw};
 
 /// Bytes that the gateway holds now, as it says itself.
 async fn held(rig: &Rig) -> u64 {
@@ -63,5 +63,28 @@ async fn an_answer_counts_until_its_caller_has_taken_it() {
     gone.send(get("/v1/models", "")).await;
     gone.stream.read_exact(&mut head).await.unwrap();
     drop(gone);
+    until_held(&rig, |held| held == 0).await;
+}
+
+#[tokio::test(flavor = "local")]
+async fn the_body_of_an_error_counts_too_and_is_told_from_its_beginning_where_there_is_no_room() {
+    let gate = Gate::default();
+    let error =
+        r#"{"error":{"message":"No such model: m-1","type":"t","param":null,"code":"model_not_found"}}"#;
+    let piece = format!("{error}{}", " ".repeat(700 << 10));
+    let mut script =
+        raw("HTTP/1.1 404 Scripted\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n");
+    script.extend([chunk(&piece), Act::Until(gate.clone()), last()]);
+    let upstream = Upstream::always(script).await;
+    let rig = Rig::with(&upstream, Wishes { server: "memory = \"1MiB\"", ..Wishes::default() });
+    let mut slow = rig.connect().await;
+    slow.send(post("/v1/chat/completions", "", CHAT)).await;
+    until_held(&rig, |held| held >= (700 << 10)).await;
+    let told = rig.chat("").await;
+    assert_eq!((told.status(), told.says("aplomb-kind")), (404, "not_found"), "{told:?}");
+    assert!(told.text().contains("No such model: m-1"), "{told:?}");
+    assert!(told.body.len() < 1024, "what is no more than a part is told anew");
+    gate.open();
+    assert_eq!(slow.answer().await.body.len(), piece.len());
     until_held(&rig, |held| held == 0).await;
 }

@@ -18,6 +18,7 @@ mod packed;
 mod resume;
 mod streams;
 
+mod attacks;
 mod balance;
 mod credentials;
 mod idempotency;
@@ -25,6 +26,7 @@ mod keys;
 mod limits;
 mod logs;
 mod metrics;
+mod rests;
 mod running;
 mod shared_limits;
 mod tokens;

@@ -99,6 +99,23 @@ async fn a_compressed_stream_is_watched() {
 }
 
 #[tokio::test(flavor = "local")]
+async fn a_stream_whose_encoding_is_none_is_watched() {
+    let mut script = head("identity");
+    script.extend([chunk(TOKEN.as_bytes()), Act::Close]);
+    let upstream = Upstream::always(script).await;
+    let text = Rig::before(&upstream).stream().await.text();
+    assert!(text.starts_with(TOKEN) && text.contains("bad_gateway"), "{text}");
+}
+
+#[tokio::test(flavor = "local")]
+async fn no_compression_is_asked_for_whatever_the_caller_takes() {
+    let upstream = Upstream::always(raw("HTTP/1.1 204 No Content\r\n\r\n")).await;
+    let rig = Rig::before(&upstream);
+    rig.chat("accept-encoding: zstd, br;q=0.9\r\naccept-encoding: gzip\r\n").await;
+    assert_eq!(upstream.only().says("accept-encoding"), "identity");
+}
+
+#[tokio::test(flavor = "local")]
 async fn a_compressed_stream_that_breaks_is_repaired_where_streams_are_held() {
     let (first, all) = packed("br", [TOKEN, REST]);
     let (mut cut, mut whole) = (head("br"), head("br"));

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
 
-use aplomb_gateway::net::{Body, BodyFault, Drained, Kept, ListenSettings, keep};
+use aplomb_gateway::net::{Body, Drained, Kept, ListenSettings, keep};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Empty, Full};
@@ -19,7 +19,7 @@ use super::gateway::{Gateway, text};
 use super::wire::Peer;
 
 const PACE: Duration = Duration::from_secs(5);
-const GET: &str = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
+pub(super) const GET: &str = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[derive(Clone, Copy)]
 struct Local;
@@ -38,7 +38,7 @@ async fn h2(gateway: &Gateway) -> http2::SendRequest<Full<Bytes>> {
 }
 
 /// Sends a word when dropped.
-struct Dropped(mpsc::UnboundedSender<&'static str>);
+pub(super) struct Dropped(pub(super) mpsc::UnboundedSender<&'static str>);
 
 impl Drop for Dropped {
     fn drop(&mut self) {
@@ -176,19 +176,6 @@ async fn a_body_is_kept_whole_or_streamed_and_continue_is_said_when_it_is_wanted
     assert!(caller.head().await.starts_with("HTTP/1.1 403 "), "nobody wants that body");
 }
 
-#[tokio::test(flavor = "local", start_paused = true)]
-async fn a_body_that_stops_coming_is_given_up() {
-    let gateway = Gateway::start(|request, _| async move {
-        let Err(error) = keep(request.into_body(), 10, PACE, |_| true).await else {
-            panic!("there is no more of it")
-        };
-        text(StatusCode::REQUEST_TIMEOUT, if error.fault() == BodyFault::Silent { "silent" } else { "other" })
-    });
-    let mut caller = Peer::connect(gateway.address).await;
-    caller.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na").await;
-    assert!(caller.message().await.ends_with("silent"));
-}
-
 #[tokio::test(flavor = "local")]
 async fn an_answer_given_before_the_body_was_read_still_arrives() {
     let gateway = Gateway::start(|_, _| async { text(StatusCode::PAYLOAD_TOO_LARGE, "too large") });
@@ -196,39 +183,6 @@ async fn an_answer_given_before_the_body_was_read_still_arrives() {
     caller.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n").await;
     caller.send(vec![b'x'; 600_000]).await;
     assert!(caller.message().await.ends_with("too large"));
-}
-
-#[tokio::test(flavor = "local", start_paused = true)]
-async fn a_head_that_never_ends_is_answered_and_a_mute_connection_closed() {
-    let gateway = Gateway::start(|_, _| async { text(StatusCode::OK, "ok") });
-    let mut slow = Peer::connect(gateway.address).await;
-    slow.send("GET / HTTP/1.1\r\nHost: a\r\n").await;
-    let answer = slow.rest().await;
-    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer:?}");
-    let mut mute = Peer::connect(gateway.address).await;
-    assert_eq!(mute.rest().await, "");
-    let mut idle = Peer::connect(gateway.address).await;
-    idle.send(GET).await;
-    idle.message().await;
-    assert_eq!(idle.rest().await, "", "closed once it is idle for too long");
-}
-
-#[tokio::test(flavor = "local", start_paused = true)]
-async fn a_caller_that_does_not_read_its_answer_is_cut() {
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let gateway = Gateway::start(move |_, _| {
-        let dropped = Dropped(tell.clone());
-        async move {
-            let endless = futures_util::stream::repeat_with(move || {
-                let _held = &dropped;
-                Ok(http_body::Frame::data(Bytes::from_static(&[b'x'; 4096])))
-            });
-            Response::new(Body::stream(http_body_util::StreamBody::new(endless)))
-        }
-    });
-    let mut caller = Peer::connect(gateway.address).await;
-    caller.send(GET).await;
-    assert_eq!(told.recv().await, Some("dropped"));
 }
 
 #[tokio::test(flavor = "local")]

@@ -7,5 +7,6 @@ pub(crate) mod h2;
 mod listen;
 mod pool;
 mod proxies;
+mod slow;
 mod smuggling;
 pub(crate) mod tls;

@@ -5,6 +5,7 @@
 mod answer;
 mod call;
 mod corpus;
+mod serving;
 
 mod check;
 mod demo;

@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aplomb_gateway::mock::{FailRate, Hints, Mock, MockHandle, MockSettings};
 
 use crate::answer::{Answer, read};
 use crate::call::folder;
+use crate::serving::Serving;
 
 /// How many callers there are, and how many requests each of them makes in a run.
 const CALLERS: usize = 100;
@@ -47,41 +47,24 @@ const BREAKS: [&str; 20] = [
 const STREAM_BREAKS: [&str; 7] =
     ["cut", "reset-mid", "stall", "malformed", "no-terminal", "error-event", "bare-error"];
 
-/// The binary, until it is dropped.
-struct Gateway {
-    child: Child,
-    address: SocketAddr,
-}
+/// The gateway, seen from outside.
+struct Gateway(Serving);
 
 impl Gateway {
     fn before(mock: &MockHandle) -> Self {
         let folder = folder("storm");
-        let address = free();
-        let admin = free();
         let file = format!(
-            "[server]\nlisten = \"{address}\"\nadmin = \"{admin}\"\nworkers = 2\n[log]\nlevel = \"error\"\n\
-             [[upstream]]\nname = \"mock\"\nurl = \"{}\"\ndialect = \"openai\"\n\
+            "[log]\nlevel = \"error\"\n[[upstream]]\nname = \"mock\"\nurl = \"{}\"\ndialect = \"openai\"\n\
              timeouts = {{ headers = \"500ms\", first_event = \"500ms\", idle = \"500ms\" }}\n\
              [[route]]\npath = \"/\"\nupstream = \"mock\"\nretry = {{ deadline = \"20s\" }}\nqueue = {{ max_wait = \"20s\" }}\n",
             mock.url()
         );
         fs::write(folder.join("storm.toml"), file).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_aplomb"))
-            .args(["serve", "--config", "storm.toml"])
-            .current_dir(&folder)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let gateway = Self { child, address };
-        until("the gateway listens", || TcpStream::connect(address).is_ok());
-        gateway
+        Self(Serving::start(&folder, "storm.toml", &[]))
     }
 
     fn proc(&self) -> String {
-        format!("/proc/{}", self.child.id())
+        format!("/proc/{}", self.0.id())
     }
 
     /// Open file descriptors and threads.
@@ -96,17 +79,6 @@ impl Gateway {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ended_already = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn until(what: &str, mut is: impl FnMut() -> bool) {
@@ -195,12 +167,12 @@ fn ten_thousand_requests_in_a_storm_get_one_answer_each_and_leave_nothing_behind
     let mock = mock();
     let gateway = Gateway::before(&mock);
     until("both workers run", || gateway.handles().1 == 3);
-    caller(gateway.address, CALLERS, 5).unwrap();
+    caller(gateway.0.address, CALLERS, 5).unwrap();
     let before = gateway.handles();
     let began = Instant::now();
     let mut memory = [0; 3];
     for spent in &mut memory {
-        let successes = run(gateway.address);
+        let successes = run(gateway.0.address);
         assert!(successes * 100 > CALLERS * EACH * 80, "{successes} of {} went well", CALLERS * EACH);
         // What stays open towards the upstream is the pool, and goes by itself; callers' connections are gone at once.
         let most = before.0 + CALLERS;

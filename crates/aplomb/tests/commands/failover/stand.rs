@@ -2,9 +2,7 @@
 
 use std::fs;
 use std::io::{BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::thread::park_timeout;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use aplomb_gateway::mock::{Hints, Mock, MockHandle, MockSettings, Seen};
@@ -13,6 +11,7 @@ use serde_json::json;
 use super::heard::Heard;
 use crate::answer::read;
 use crate::call::folder;
+use crate::serving::Serving;
 
 const EXAMPLE: &str = include_str!("../../../../../examples/failover/aplomb.toml");
 
@@ -27,8 +26,7 @@ const COUNT: usize = 60;
 pub(super) struct Stand {
     primary: MockHandle,
     fallback: MockHandle,
-    gateway: Child,
-    address: SocketAddr,
+    gateway: Serving,
 }
 
 impl Stand {
@@ -47,33 +45,16 @@ impl Stand {
             text.replace(theirs, ours)
         });
         fs::write(folder.join("aplomb.toml"), config).unwrap();
-        let (address, admin) = (free(), free());
-        let gateway = Command::new(env!("CARGO_BIN_EXE_aplomb"))
-            .args(["serve", "--config", "aplomb.toml", "--workers", "2"])
-            .args(["--listen", &address.to_string(), "--admin", &admin.to_string()])
-            .current_dir(&folder)
-            .env_clear()
-            .env("FALLBACK_API_KEY", "sk-fallback")
-            .env("APLOMB_LOG", "warn")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.join("aplomb.log")).unwrap())
-            .spawn()
-            .unwrap();
-        let stand = Self { primary, fallback, gateway, address };
-        let begun = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "the gateway does not listen");
-            park_timeout(Duration::from_millis(10));
-        }
-        stand
+        let variables = [("FALLBACK_API_KEY", "sk-fallback"), ("APLOMB_LOG", "warn")];
+        let gateway = Serving::start(&folder, "aplomb.toml", &variables);
+        Self { primary, fallback, gateway }
     }
 
     /// A caller asks for a stream, while the first provider does this.
     pub(super) fn ask(&self, scenario: &str) -> Heard {
         let body = body(&format!("mock:{scenario}"));
         let begun = Instant::now();
-        let stream = TcpStream::connect(self.address).unwrap();
+        let stream = TcpStream::connect(self.gateway.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let mut reader = BufReader::new(stream);
         let request = format!(
@@ -101,13 +82,6 @@ impl Stand {
     }
 }
 
-impl Drop for Stand {
-    fn drop(&mut self) {
-        let _ended_already = self.gateway.kill();
-        let _status = self.gateway.wait();
-    }
-}
-
 /// What is asked of a model.
 pub(super) fn body(model: &str) -> String {
     let words = WORDS.repeat(COUNT);
@@ -130,8 +104,4 @@ fn mock() -> MockHandle {
     let mut settings = MockSettings::new(aplomb_core::catalog().get("openai").unwrap());
     settings.hints = Hints::RetryAfter;
     Mock::start(settings).unwrap()
-}
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

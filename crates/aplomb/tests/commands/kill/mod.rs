@@ -5,15 +5,15 @@ mod upstream;
 
 use std::fs;
 use std::io::{BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::answer::{Answer, read};
 use crate::call::folder;
+use crate::serving::Serving;
 use books::Books;
 
 /// How often it is killed.
@@ -22,39 +22,10 @@ const KILLS: u64 = 100;
 /// How many callers ask at once.
 const CALLERS: usize = 6;
 
-/// The binary, until it is killed.
-struct Gateway(Child);
-
-impl Gateway {
-    fn start(folder: &Path, address: SocketAddr) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_aplomb"))
-            .args(["serve", "--config", "kill.toml"])
-            .current_dir(folder)
-            .env_clear()
-            .env("APLOMB_STATE", folder.join("state"))
-            .env("APLOMB_ADMIN_TOKEN", TOKEN)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.join("aplomb.log")).unwrap())
-            .spawn()
-            .unwrap();
-        let gateway = Self(child);
-        let began = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            let log = || fs::read_to_string(folder.join("aplomb.log")).unwrap_or_default();
-            assert!(began.elapsed() < Duration::from_secs(30), "it does not listen: {}", log());
-            thread::park_timeout(Duration::from_millis(2));
-        }
-        gateway
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        // SIGKILL: nothing of it has time for anything.
-        let _ended_already = self.0.kill();
-        let _status = self.0.wait();
-    }
+/// Starts the gateway, until it is dropped: SIGKILL, so that nothing of it has time for anything.
+fn start(folder: &Path) -> Serving {
+    let state = folder.join("state").display().to_string();
+    Serving::start(folder, "kill.toml", &[("APLOMB_STATE", &state), ("APLOMB_ADMIN_TOKEN", TOKEN)])
 }
 
 /// What whoever asks the admin port shows.
@@ -133,7 +104,8 @@ fn ask_on((address, key): (SocketAddr, &str), name: &str, gone: &AtomicBool) -> 
 }
 
 /// Load until a moment that nobody can foresee, and then the end.
-fn kill_under_load(gateway: Gateway, whom: (SocketAddr, &str), round: u64) -> Told {
+fn kill_under_load(gateway: Serving, key: &str, round: u64) -> Told {
+    let whom = (gateway.address, key);
     let gone = AtomicBool::new(false);
     thread::scope(|scope| {
         let gone = &gone;
@@ -172,44 +144,35 @@ fn ask_again((address, key): (SocketAddr, &str), ledger: &upstream::Ledger, told
     }
 }
 
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-fn configure(folder: &Path, upstream: SocketAddr) -> (SocketAddr, SocketAddr, PathBuf) {
-    let (address, admin) = (free(), free());
+fn configure(folder: &Path, upstream: SocketAddr) -> PathBuf {
     let file = format!(
-        "[server]\nlisten = \"{address}\"\nadmin = \"{admin}\"\nworkers = 2\n[log]\nlevel = \"warn\"\n\
+        "[log]\nlevel = \"warn\"\n\
          [store]\nurl = \"sqlite:store.db\"\n\
          [[upstream]]\nname = \"u\"\nurl = \"http://{upstream}\"\ndialect = \"openai\"\n\
          [[route]]\npath = \"/\"\nupstream = \"u\"\nkeys = \"required\"\n\
          price = {{ request = 100, token_in = 2, token_out = 2 }}\n"
     );
     fs::write(folder.join("kill.toml"), file).unwrap();
-    (address, admin, folder.join("store.db"))
+    folder.join("store.db")
 }
 
 #[test]
 fn what_was_answered_before_a_kill_is_answered_so_after_it_and_nothing_is_done_or_paid_twice() {
     let folder = folder("kill");
     let (upstream, ledger) = upstream::start();
-    let (address, admin, store) = configure(&folder, upstream);
-    let key = {
-        let _gateway = Gateway::start(&folder, address);
-        account(admin)
-    };
-    let whom = (address, key.as_str());
+    let store = configure(&folder, upstream);
+    let key = account(start(&folder).admin);
     let (mut answered, mut open) = (0, 0);
     for round in 0..KILLS {
-        let told = kill_under_load(Gateway::start(&folder, address), whom, round);
+        let told = kill_under_load(start(&folder), &key, round);
         answered += told.iter().filter(|(_, body)| body.is_some()).count();
         open += told.iter().filter(|(_, body)| body.is_none()).count();
-        let after = Gateway::start(&folder, address);
-        ask_again(whom, &ledger, &told);
+        let after = start(&folder);
+        ask_again((after.address, &key), &ledger, &told);
         drop(after);
     }
     // Once more, so that the last kill's remains are seen to.
-    drop(Gateway::start(&folder, address));
+    drop(start(&folder));
     let books = Books::read(&store);
     assert!(books.is_sound, "the database is not sound");
     assert_eq!((books.running, books.reservations), (0, 0), "every request has an end, and so has its money");
