@@ -12,6 +12,7 @@ use super::meter::Cpu;
 use super::nginx::{self, Peer};
 use super::numbers::median;
 use super::place::{self, Cores};
+use super::results;
 use super::server::Server;
 use crate::command::{self, cargo, program, target};
 use crate::test::{postgres, redis};
@@ -80,8 +81,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
         rows.push(row(&binary, &folder, behind, contract)?);
     }
     measure(&mut rows, options)?;
-    println!("{}", page(&rows, options));
-    Ok(())
+    let told = page(&rows, options);
+    println!("{told}");
+    results::write("contract", &results::page("What a contract costs", &told), None)
 }
 
 fn contracts(folder: &Path, postgres: &str, redis: &str) -> Vec<Contract> {

@@ -1,10 +1,9 @@
 //! `cargo xtask bench core`: the time of decoding and rendering one failure, without a network.
 
-use std::fs;
 use std::path::Path;
 
-use super::place;
-use crate::command::{self, cargo, root};
+use super::{place, results};
+use crate::command::{self, cargo};
 use crate::trouble::{Outcome, Trouble};
 
 /// Runs the core's own benchmark in the release profile, pinned to one processor, and keeps what it says.
@@ -26,18 +25,10 @@ pub(crate) fn run() -> Outcome {
 }
 
 fn write(lines: &[String]) -> Outcome {
-    let mut page = vec![format!("# What a failure costs, {}\n", place::today()), "```text".to_owned()];
     // Cargo's own words are not part of the result.
     let told =
         |line: &&String| line.starts_with("one error of") || line.trim_start().starts_with(char::is_numeric);
-    page.extend(lines.iter().filter(told).cloned());
-    page.push("```\n\n| what | version |\n|---|---|".to_owned());
-    page.extend(place::machine_and_code().iter().map(|(what, version)| format!("| {what} | {version} |")));
-    let folder = root().join("bench/results");
-    let file = folder.join(format!("{}-core.md", place::today()));
-    fs::create_dir_all(&folder)
-        .and_then(|()| fs::write(&file, page.join("\n") + "\n"))
-        .map_err(|cause| Trouble::file(&file, &cause))?;
-    println!("bench: wrote {}", file.display());
-    Ok(())
+    let told: Vec<&str> = lines.iter().filter(told).map(String::as_str).collect();
+    let told = format!("```text\n{}\n```", told.join("\n"));
+    results::write("core", &results::page("What a failure costs", &told), None)
 }

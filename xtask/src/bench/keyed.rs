@@ -10,6 +10,7 @@ use super::load::{Load, Speech};
 use super::meter::Cpu;
 use super::nginx;
 use super::place::{self, Cores};
+use super::results;
 use super::server::Server;
 use crate::command::{self, cargo, target};
 use crate::trouble::{Outcome, Trouble};
@@ -57,9 +58,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let time = Duration::from_secs(options.seconds);
     let (plain, keyed) = (Load::new(&folder)?, Load::keyed(&folder)?);
     let speech = Speech::Http1 { connections: options.connections };
-    println!(
-        "| requests | a second | failed | median | 99 of 100 | CPU of the gateway each |\n|---|---|---|---|---|---|"
-    );
+    let mut told = vec![
+        "| requests | a second | failed | median | 99 of 100 | CPU of the gateway each |".to_owned(),
+        "|---|---|---|---|---|---|".to_owned(),
+    ];
     let mut rate = 0.0;
     for (name, load) in [("without a key", &plain), ("each under a new key", &keyed)] {
         let gateway = gateway(&binary, &folder, port, options)?;
@@ -68,18 +70,20 @@ pub(crate) fn run(options: &Options) -> Outcome {
         let seen = load.run(&gateway, speech, Cores { load: "0,1", ..Cores::two() }, time)?;
         let cpu =
             Cpu::of(gateway.processes()).since(before).total.as_secs_f64() * 1e6 / seen.requests.max(1.0);
-        println!(
+        told.push(format!(
             "| {name} | {:.0} | {:.0} | {:.1} ms | {:.1} ms | {cpu:.0} µs |",
             seen.rate,
             seen.failed,
             seen.p50 / 1e3,
             seen.p99 / 1e3
-        );
+        ));
         rate = seen.rate;
     }
     drop(upstream);
-    println!("bench: {rate:.0} keyed requests a second; the goal is {GOAL:.0} on a quiet machine");
-    Ok(())
+    told.push(format!("\n{rate:.0} keyed requests a second; the goal is {GOAL:.0} on a quiet machine."));
+    let told = told.join("\n");
+    println!("{told}");
+    results::write("keyed", &results::page("What idempotency keys cost", &told), None)
 }
 
 fn gateway(binary: &Path, folder: &Path, upstream: u16, options: &Options) -> Outcome<Server> {

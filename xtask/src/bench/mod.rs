@@ -41,6 +41,8 @@ pub(crate) use sse::{Streams, open, serve};
 
 mod numbers;
 
+mod results;
+
 mod phases;
 
 mod report;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fs, thread};
+use std::thread;
 
 use clap::Args;
 
@@ -12,9 +12,10 @@ use super::nginx::{self, Peer};
 use super::phases::{self, Effort, Run};
 use super::place::{self, Cores};
 use super::report::{Phase, Report};
+use super::results;
 use super::server::Server;
-use crate::command::{self, cargo, root, target};
-use crate::trouble::{Outcome, Trouble};
+use crate::command::{self, cargo, target};
+use crate::trouble::Outcome;
 
 /// How much to measure.
 #[derive(Args, Clone)]
@@ -62,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.quick || options.peer_only {
         return Ok(());
     }
-    write(&report, &text)
+    results::write("proxy", &text, Some(&report.json()))
 }
 
 fn prepare(options: &Options) -> Outcome<Bench> {
@@ -169,18 +170,4 @@ fn nginx_with(cores: &str, config: &Path) -> std::process::Command {
     let mut command = place::pinned(cores, Path::new("nginx"));
     command.arg("-c").arg(config);
     command
-}
-
-fn write(report: &Report, text: &str) -> Outcome {
-    let folder = root().join("bench/results");
-    let name = place::today();
-    let json =
-        serde_json::to_string_pretty(&report.json()).map_err(|cause| Trouble::new(cause.to_string()))?;
-    fs::create_dir_all(&folder).map_err(|cause| Trouble::file(&folder, &cause))?;
-    for (ending, text) in [("md", text.to_owned()), ("json", json + "\n")] {
-        let file = folder.join(format!("{name}.{ending}"));
-        fs::write(&file, text).map_err(|cause| Trouble::file(&file, &cause))?;
-        println!("bench: wrote {}", file.display());
-    }
-    Ok(())
 }

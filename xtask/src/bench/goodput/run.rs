@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::super::place;
+use super::super::{place, results};
 use super::job::{Caller, Job};
 use super::jobs::{self, Length};
 use super::report::{self, Report};
@@ -69,7 +69,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.quick || !options.only.is_empty() {
         return Ok(());
     }
-    write(&report, &text)
+    results::write("goodput", &text, Some(&report.json()))
 }
 
 fn chosen(options: &Options) -> Outcome<Vec<Job>> {
@@ -166,17 +166,4 @@ fn object(text: &str) -> Outcome<Map<String, Value>> {
         Some(Value::Object(numbers)) => Ok(numbers),
         _ => Err(Trouble::new(format!("a caller said something unexpected: {text}"))),
     }
-}
-
-fn write(report: &Report, text: &str) -> Outcome {
-    let folder = root().join("bench/results");
-    let json =
-        serde_json::to_string_pretty(&report.json()).map_err(|cause| Trouble::new(cause.to_string()))?;
-    fs::create_dir_all(&folder).map_err(|cause| Trouble::file(&folder, &cause))?;
-    for (ending, text) in [("md", text.to_owned()), ("json", json + "\n")] {
-        let file = folder.join(format!("{}-goodput.{ending}", place::today()));
-        fs::write(&file, text).map_err(|cause| Trouble::file(&file, &cause))?;
-        println!("bench: wrote {}", file.display());
-    }
-    Ok(())
 }
