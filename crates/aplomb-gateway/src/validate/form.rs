@@ -77,11 +77,11 @@ impl Form {
 }
 
 /// A field's value; none for an empty one that is no text: browsers send what nobody filled in.
+///
+/// One that is sent several times is a list, whatever it should be: nobody knows which of them the API would take.
 fn member(types: &Types, sent: &[Sent]) -> Option<Value> {
-    if !types.array || (sent.len() == 1 && types.is_text()) {
-        return one(types, sent.last()?);
-    }
     match sent {
+        [only] if !types.array || types.is_text() => one(types, only),
         [only] if only.is_json => json::read(only.text.as_bytes()).ok().or_else(|| one(types, only)),
         _ => {
             let (plain, items) = (Types::default(), types.items.as_deref());
@@ -172,6 +172,8 @@ mod tests {
         assert_eq!(told, Ok(want));
         let told = form(ENCODED).value(ENCODED, b"name=&age=&on=perhaps&tags=3");
         assert_eq!(told, Ok(json!({ "name": "", "on": "perhaps", "tags": [3] })));
+        let told = form(ENCODED).value(ENCODED, b"age=7&age=8&more=1&more=2");
+        assert_eq!(told, Ok(json!({ "age": ["7", "8"], "more": ["1", "2"] })));
     }
 
     #[test]

@@ -91,13 +91,15 @@ impl Parameter {
             return if self.required { vec![field.says("is required", "required")] } else { Vec::new() };
         }
         let Some(schema) = &self.schema else { return Vec::new() };
-        schema.errors(&self.value(&texts), self.part, Some(&self.name))
+        if self.types.array {
+            return schema.errors(&self.list(&texts), self.part, Some(&self.name));
+        }
+        // Nobody knows which of several the API would take: each has to be right.
+        let errors = |text: &String| schema.errors(&self.types.read(text), self.part, Some(&self.name));
+        texts.iter().map(errors).find(|errors| !errors.is_empty()).unwrap_or_default()
     }
 
-    fn value(&self, texts: &[String]) -> Value {
-        if !self.types.array {
-            return self.types.read(texts.last().map(String::as_str).unwrap_or_default());
-        }
+    fn list(&self, texts: &[String]) -> Value {
         let fallback = Types::default();
         let items = self.types.items.as_deref().unwrap_or(&fallback);
         let one = |text: &str| items.read(text);
@@ -159,6 +161,14 @@ mod tests {
         assert_eq!(told(limit(), "limit=500"), ["The query parameter 'limit' must be at most 100"]);
         assert_eq!(told(limit(), "limit=many"), ["The query parameter 'limit' must be an integer or null"]);
         assert_eq!(told(limit(), "Limit=5"), ["The query parameter 'limit' is required"]);
+    }
+
+    #[test]
+    fn of_several_values_each_has_to_be_right() {
+        assert!(told(limit(), "limit=5&limit=6").is_empty());
+        for query in ["limit=500&limit=5", "limit=5&limit=500"] {
+            assert_eq!(told(limit(), query), ["The query parameter 'limit' must be at most 100"], "{query}");
+        }
     }
 
     #[test]
