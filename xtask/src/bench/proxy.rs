@@ -1,8 +1,8 @@
 //! `cargo xtask bench proxy`: the whole run, from building to the report.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 

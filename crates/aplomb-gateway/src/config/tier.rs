@@ -46,6 +46,32 @@ impl Tier {
         }
     }
 
+    /// One of so many equal shares of it: as much in all, for gateways of which each counts alone.
+    ///
+    /// A share lets in one request at least, however small it is.
+    pub(crate) fn share(&self, of: u64) -> Self {
+        let of = of.max(1);
+        let part = |whole: u64| (whole / of).max(1);
+        let slower = |all: &[Allowance]| -> Vec<Allowance> {
+            let one = |one: &Allowance| {
+                let mut share = *one;
+                share.rate.window = one.rate.window.saturating_mul(u32::try_from(of).unwrap_or(u32::MAX));
+                share.burst = Some(part(one.burst.unwrap_or(one.rate.count)));
+                share
+            };
+            all.iter().map(one).collect()
+        };
+        Self {
+            requests: slower(&self.requests),
+            tokens: slower(&self.tokens),
+            input_tokens: slower(&self.input_tokens),
+            output_tokens: slower(&self.output_tokens),
+            concurrency: self.concurrency.map(|most| u32::try_from(part(u64::from(most))).unwrap_or(most)),
+            daily: self.daily.map(part),
+            ..self.clone()
+        }
+    }
+
     /// Whether any of its limits counts tokens.
     pub fn counts_tokens(&self) -> bool {
         !(self.tokens.is_empty() && self.input_tokens.is_empty() && self.output_tokens.is_empty())
@@ -87,5 +113,28 @@ impl CountedBy {
             Self::Address => "address",
             Self::Route => "route",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_no_more_in_all_and_one_at_least() {
+        let tier = Tier {
+            requests: vec!["100/h".parse().unwrap(), "2/s burst 9".parse().unwrap()],
+            concurrency: Some(2),
+            daily: Some(10),
+            ..Tier::named("t")
+        };
+        assert_eq!(tier.share(0).share(1).requests[0].rate, tier.requests[0].rate);
+        let share = tier.share(4);
+        let told = |one: &Allowance| (one.rate.count, one.rate.window.as_secs(), one.burst);
+        assert_eq!(
+            share.requests.iter().map(told).collect::<Vec<_>>(),
+            [(100, 14_400, Some(25)), (2, 4, Some(2))]
+        );
+        assert_eq!((share.concurrency, share.daily), (Some(1), Some(2)));
     }
 }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use redis::RedisError;
 
+use super::fleet::Fleet;
+
 /// One for a process: every thread has its own connection, and an outage is one all the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Line(Arc<State>);
@@ -13,6 +15,7 @@ pub(crate) struct Line(Arc<State>);
 struct State {
     down: AtomicBool,
     outages: AtomicU64,
+    fleet: Fleet,
 }
 
 impl Line {
@@ -24,6 +27,16 @@ impl Line {
     /// How often it went down since the start.
     pub(crate) fn outages(&self) -> u64 {
         self.0.outages.load(Ordering::Relaxed)
+    }
+
+    /// Who counts together.
+    pub(super) fn fleet(&self) -> &Fleet {
+        &self.0.fleet
+    }
+
+    /// How many gateways counted together when the server was last asked; one, if it never was.
+    pub(crate) fn gateways(&self) -> u64 {
+        self.0.fleet.size()
     }
 
     /// A call was answered.

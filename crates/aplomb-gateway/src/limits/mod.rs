@@ -18,6 +18,8 @@ pub(crate) use fields::write;
 mod lease;
 pub(crate) use lease::Leases;
 
+mod fleet;
+
 mod line;
 pub(crate) use line::Line;
 

@@ -14,6 +14,7 @@ use redis::{Client, RedisError, Script};
 use tokio::time::Instant;
 
 use super::entry::{Entry, Over, moves, quota_count, returns, spans};
+use super::fleet::COUNTS;
 use super::lease::{self, Lease, Leases, share};
 use super::line::Line;
 use super::{Ask, Subject};
@@ -28,6 +29,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a request holds its place among those under way at most: a gateway that was killed gives none back.
 const PLACE: Duration = Duration::from_secs(15 * 60);
+
+/// Where gateways say that they are there; no subject is called so.
+const FLEET: &str = "aplomb:gateways";
 
 /// How many keys a server looks at in one step of a search, and how many steps one question takes at most: others wait
 /// for each step.
@@ -44,6 +48,7 @@ struct Share {
     take: Script,
     settle: Script,
     look: Script,
+    here: Script,
     down_until: Cell<Option<Instant>>,
     /// What all threads know of the server.
     line: Line,
@@ -71,6 +76,7 @@ impl Together {
             take: Script::new(include_str!("take.lua")),
             settle: Script::new(include_str!("settle.lua")),
             look: Script::new(include_str!("look.lua")),
+            here: Script::new(include_str!("here.lua")),
             down_until: Cell::default(),
             line: line.clone(),
             leases: (place.mode == SharedMode::Lease).then(|| leases.clone()),
@@ -82,6 +88,7 @@ impl Together {
     /// # Errors
     /// The server can't be asked.
     pub(crate) async fn take(&self, ask: Ask<'_>, id: &RequestId) -> Result<Taken, Down> {
+        self.say_here().await?;
         let mut limits = Vec::new();
         for (index, subject) in ask.subjects.iter().enumerate() {
             let (over, stands) = self.borrow(subject, ask.tier, ask.cost, id).await?;
@@ -94,6 +101,20 @@ impl Together {
             limits.extend(stands);
         }
         Ok(Ok(limits))
+    }
+
+    /// Says now and then that this gateway counts here: each has to know how many do when it must count alone.
+    async fn say_here(&self) -> Result<(), Down> {
+        let fleet = self.0.line.fleet();
+        if !fleet.is_due() {
+            return Ok(());
+        }
+        let mut call = self.0.here.key(FLEET);
+        call.arg(&fleet.name).arg(COUNTS.as_millis().to_string());
+        let mut connection = self.connection()?;
+        let told: Result<u64, RedisError> = call.invoke_async(&mut connection).await;
+        fleet.count(self.heard(told)?);
+        Ok(())
     }
 
     /// Pays a request from a borrowed share where gateways borrow, and borrows another one when it is used up.

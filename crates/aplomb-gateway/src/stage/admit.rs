@@ -43,6 +43,7 @@ pub(crate) async fn ask(
 ) -> Result<Admission, Box<Problem>> {
     let subjects = subjects(&tier, caller, received);
     let asked = estimate(incoming);
+    let mut tier = tier;
     let ask = Ask { subjects: &subjects, tier: &tier, cost: asked };
     let mut alone = false;
     let there = match worker.together() {
@@ -55,10 +56,16 @@ pub(crate) async fn ask(
         },
         None => None,
     };
-    let (taken, place) = there.unwrap_or_else(|| {
-        let counts = Arc::clone(&worker.shared().counts);
-        (counts.take(ask), Place::Here(counts))
-    });
+    let (taken, place) = match there {
+        Some(there) => there,
+        None => {
+            if alone && received.way.route.protect.on_store_down == OnStoreDown::Local {
+                tier = Arc::new(tier.share(worker.shared().line.gateways()));
+            }
+            let counts = Arc::clone(&worker.shared().counts);
+            (counts.take(Ask { subjects: &subjects, tier: &tier, cost: asked }), Place::Here(counts))
+        }
+    };
     match taken {
         Ok(limits) => {
             let taken = Taken { subjects, tier, asked };
@@ -79,8 +86,9 @@ pub(crate) async fn ask(
 
 /// Where limits can't be counted together: by this gateway alone, or not at all.
 ///
-/// A route that lets everybody in meanwhile is counted here all the same: that costs nothing, and a limit of one
-/// gateway lets in no fewer than the limit of all.
+/// Alone it lets in its share of a limit, that part which as many gateways as counted together last may let in each.
+/// A route that lets everybody in meanwhile is counted here all the same, by the whole limit: that costs nothing, and
+/// a limit of one gateway lets in no fewer than the limit of all.
 fn unreachable<T>(received: &Received, down: &Down) -> Result<Option<T>, Box<Problem>> {
     match received.way.route.protect.on_store_down {
         OnStoreDown::Local | OnStoreDown::Open => Ok(None),

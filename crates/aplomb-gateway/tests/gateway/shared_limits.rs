@@ -224,3 +224,25 @@ async fn a_lost_server_is_told_once_and_each_gateway_counts_for_itself_until_it_
     assert!(page.contains("aplomb_shared_up 1") && page.contains("aplomb_shared_outages_total 1"), "{page}");
     assert_eq!(ready().await, wish!("up"));
 }
+
+#[tokio::test(flavor = "local")]
+async fn who_counts_alone_lets_in_its_share() {
+    let Some(url) = server() else { return };
+    let (bridge, near) = Bridge::to(&url).await;
+    let (upstream, tier) = (Upstream::always(json(200, CHOICE)).await, tier());
+    let other = gateway(&upstream, &url, &tier, "requests = \"100/h\"", "");
+    assert_eq!(chat(&other).await.status(), 200);
+    let alone = gateway(&upstream, &near, &tier, "requests = \"100/h\"", "on_store_down = \"local\"");
+    let open = gateway(&upstream, &near, &tier, "requests = \"100/h\"", "on_store_down = \"open\"");
+    assert_eq!((chat(&alone).await.status(), chat(&open).await.status()), (200, 200));
+    bridge.cut();
+    let mut let_in = [0; 2];
+    for _ in 0..110 {
+        for (rig, count) in [&alone, &open].into_iter().zip(&mut let_in) {
+            *count += u32::from(chat(rig).await.status() == 200);
+        }
+    }
+    // The other one was there, and perhaps those of other tests.
+    assert!((1..=50).contains(&let_in[0]), "{let_in:?}");
+    assert_eq!(let_in[1], 100, "open: by the whole limit");
+}

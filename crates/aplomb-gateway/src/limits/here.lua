@@ -1,0 +1,10 @@
+-- Says that a gateway counts here, and tells how many do.
+--
+-- KEYS: the set of gateways.
+-- ARGV: the gateway's own name, for how many milliseconds its word counts.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return redis.call('ZCARD', KEYS[1])
