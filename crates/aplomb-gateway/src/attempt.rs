@@ -26,7 +26,6 @@ use crate::unpack::{self, Packing};
 use crate::worker::Worker;
 
 /// What an attempt brought.
-#[expect(clippy::large_enum_variant, reason = "the answer is the usual case; a box would cost each request")]
 pub(crate) enum Outcome {
     /// The answer that was asked for.
     Answer(Reply),
