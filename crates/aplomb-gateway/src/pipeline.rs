@@ -176,7 +176,7 @@ async fn prepare(
     }
     // admit: do the caller's rates allow it?
     if let Some(tier) = admit::tier(&received, &caller) {
-        let admission = Box::pin(admit::ask(worker, &received, &caller, tier, &incoming)).await?;
+        let admission = Box::pin(admit::ask(worker, (&received, &incoming), &caller, tier, trail)).await?;
         trail.admission = Some(admission);
     }
     let received = receive::body(worker, received, incoming).await?;

@@ -38,6 +38,8 @@ pub(crate) struct Trail {
     pub(crate) money: Option<Money>,
     /// The store couldn't be reached, and it went on without.
     pub(crate) store_down: bool,
+    /// Its limits couldn't be counted together with other gateways.
+    pub(crate) shared_down: bool,
     /// What was taken from its caller's limits, given back when the story is over.
     pub(crate) admission: Option<Admission>,
 }
@@ -72,6 +74,7 @@ impl Trail {
             refused: None,
             money: None,
             store_down: false,
+            shared_down: false,
             admission: None,
         }
     }

@@ -14,8 +14,6 @@ use crate::id::RequestId;
 pub(crate) struct Admission {
     place: Place,
     taken: Option<Taken>,
-    /// Counted by this gateway alone, since the others can't be asked.
-    pub(crate) alone: bool,
     /// How the limits stood when it was given, the one with the least left first.
     pub(crate) limits: Vec<Limit>,
 }
@@ -40,13 +38,7 @@ pub(crate) struct Taken {
 
 impl Admission {
     pub(crate) fn new(place: Place, taken: Taken, limits: Vec<Limit>) -> Self {
-        Self { place, taken: Some(taken), alone: false, limits }
-    }
-
-    /// The same, by this gateway alone or not.
-    pub(crate) fn alone(mut self, alone: bool) -> Self {
-        self.alone = alone;
-        self
+        Self { place, taken: Some(taken), limits }
     }
 
     /// The tier that it was given by.

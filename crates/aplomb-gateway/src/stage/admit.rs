@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aplomb_core::lane::Cost;
 use aplomb_core::{Failure, Fault, Kind, Limit};
-use http::{HeaderName, HeaderValue, Response, header};
+use http::{HeaderValue, Response, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -21,10 +21,6 @@ use crate::stage::receive::Received;
 use crate::trail::Trail;
 use crate::worker::Worker;
 
-/// Says that limits can't be counted together now, on what is refused here; on whatever is let in, respond says it.
-const SHARED: HeaderName = HeaderName::from_static("aplomb-shared");
-const DOWN: HeaderValue = HeaderValue::from_static("down");
-
 /// The tier that a request is counted by, if it is counted at all.
 pub(crate) fn tier(received: &Received, caller: &Caller) -> Option<Arc<Tier>> {
     caller.tier.as_ref().or(received.way.route.protect.tier.as_ref()).map(Arc::clone)
@@ -36,70 +32,63 @@ pub(crate) fn tier(received: &Received, caller: &Caller) -> Option<Arc<Tier>> {
 /// A limit is in the way: 429 with a wait after which the caller is let in, if nobody else comes before.
 pub(crate) async fn ask(
     worker: &Worker,
-    received: &Received,
+    (received, incoming): (&Received, &Incoming),
     caller: &Caller,
-    tier: Arc<Tier>,
-    incoming: &Incoming,
+    mut tier: Arc<Tier>,
+    trail: &mut Trail,
 ) -> Result<Admission, Box<Problem>> {
     let subjects = subjects(&tier, caller, received);
     let asked = estimate(incoming);
-    let mut tier = tier;
-    let ask = Ask { subjects: &subjects, tier: &tier, cost: asked };
-    let mut alone = false;
     let there = match worker.together() {
-        Some(together) => match together.take(ask, &received.id).await {
-            Ok(taken) => Some((taken, Place::There(together, received.id.clone()))),
-            Err(down) => {
-                alone = true;
-                unreachable(received, &down)?
-            }
-        },
+        Some(together) => {
+            let ask = Ask { subjects: &subjects, tier: &tier, cost: asked };
+            let taken = together.take(ask, &received.id).await;
+            Some((taken, Place::There(together, received.id.clone())))
+        }
         None => None,
     };
     let (taken, place) = match there {
-        Some(there) => there,
-        None => {
-            if alone && received.way.route.protect.on_store_down == OnStoreDown::Local {
-                tier = Arc::new(tier.share(worker.shared().line.gateways()));
+        Some((Ok(taken), place)) => (taken, place),
+        unasked => {
+            if let Some((Err(down), _)) = unasked {
+                trail.shared_down = true;
+                tier = alone(worker, received, tier, &down)?;
             }
             let counts = Arc::clone(&worker.shared().counts);
             (counts.take(Ask { subjects: &subjects, tier: &tier, cost: asked }), Place::Here(counts))
         }
     };
     match taken {
-        Ok(limits) => {
-            let taken = Taken { subjects, tier, asked };
-            Ok(Admission::new(place, taken, limits).alone(alone))
-        }
+        Ok(limits) => Ok(Admission::new(place, Taken { subjects, tier, asked }, limits)),
         Err((index, over, limits)) => {
             let jitter = tier.jitter.mul_f64(worker.random());
             let mut failure = refused(&tier, &subjects[index], &over, jitter);
             failure.limits = limits;
-            let mut problem = Problem { should_retry: true, ..Problem::local(failure) };
-            if alone {
-                problem.headers.insert(SHARED, DOWN);
-            }
-            Err(received.told(problem))
+            Err(received.told(Problem { should_retry: true, ..Problem::local(failure) }))
         }
     }
 }
 
-/// Where limits can't be counted together: by this gateway alone, or not at all.
+/// What a gateway lets in that has to count alone; nobody, where the route says so.
 ///
-/// Alone it lets in its share of a limit, that part which as many gateways as counted together last may let in each.
-/// A route that lets everybody in meanwhile is counted here all the same, by the whole limit: that costs nothing, and
-/// a limit of one gateway lets in no fewer than the limit of all.
-fn unreachable<T>(received: &Received, down: &Down) -> Result<Option<T>, Box<Problem>> {
+/// It is the share of a limit that each of as many gateways may let in as counted together last. A route that lets
+/// everybody in meanwhile is counted all the same, by the whole limit: that costs nothing, and a limit of one gateway
+/// lets in no fewer than the limit of all.
+fn alone(
+    worker: &Worker,
+    received: &Received,
+    tier: Arc<Tier>,
+    down: &Down,
+) -> Result<Arc<Tier>, Box<Problem>> {
     match received.way.route.protect.on_store_down {
-        OnStoreDown::Local | OnStoreDown::Open => Ok(None),
+        OnStoreDown::Local => Ok(Arc::new(tier.share(worker.shared().line.gateways()))),
+        OnStoreDown::Open => Ok(tier),
         OnStoreDown::Closed => {
             let failure = Failure::new(Kind::Unavailable)
                 .fault(Fault::Gateway)
                 .message(down.to_string())
                 .wait(Duration::from_secs(1));
-            let mut problem = Problem { should_retry: true, ..Problem::local(failure) };
-            problem.headers.insert(SHARED, DOWN);
-            Err(received.told(problem))
+            Err(received.told(Problem { should_retry: true, ..Problem::local(failure) }))
         }
     }
 }

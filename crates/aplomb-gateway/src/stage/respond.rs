@@ -72,13 +72,13 @@ pub(crate) fn reply(
         let dialect = dialect.unwrap_or_else(|| plain_dialect(setup));
         limits::write(headers, dialect, tier.fields, &admission.limits);
     }
-    if trail.admission.as_ref().is_some_and(|admission| admission.alone) {
-        headers.insert(SHARED, HeaderValue::from_static("down"));
-    }
     headers.insert(REQUEST_ID, greeting.id.header());
     headers.insert(ATTEMPTS, count(trail.attempts.len()));
     if trail.store_down {
         headers.insert(STORE, HeaderValue::from_static("down"));
+    }
+    if trail.shared_down {
+        headers.insert(SHARED, HeaderValue::from_static("down"));
     }
     if let Some(origin) = &greeting.origin {
         browser::allow(headers, origin);
