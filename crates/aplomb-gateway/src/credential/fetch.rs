@@ -166,7 +166,10 @@ impl Fetcher {
     /// Why there is no newer token, and how long nobody tries again.
     pub(super) fn failed(&self) -> Option<(String, Duration)> {
         let flight = self.flight();
-        flight.failed.as_ref().map(|(lack, over)| (lack.told.clone(), *over - Instant::now()))
+        flight
+            .failed
+            .as_ref()
+            .map(|(lack, over)| (lack.told.clone(), over.saturating_duration_since(Instant::now())))
     }
 
     /// The lock is held for a look, never across a wait.

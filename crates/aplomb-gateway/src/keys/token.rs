@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
-use ring::digest;
 use serde_json::Value;
 
 use super::jwks::{Jwks, NoKey, SigningKey};
@@ -14,6 +13,7 @@ use super::recent::Recent;
 use super::refusal::Refused;
 use super::signature;
 use crate::config::Jwt;
+use crate::digest::Fields;
 use crate::net::{OriginError, Pool};
 
 /// A longer text is no token of anybody's.
@@ -148,13 +148,12 @@ const ALGORITHMS: [Algorithm; 9] = [
 
 /// The hash of a token and of what is asked of it: the same token may be good for one route and bad for another.
 fn name(jwt: &Jwt, token: &[u8]) -> [u8; 32] {
-    let mut hash = digest::Context::new(&digest::SHA256);
+    let mut hash = Fields::new();
     for part in [&jwt.jwks, &jwt.issuer, &jwt.audience, &jwt.account, &jwt.tier] {
-        hash.update(&(part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
+        hash.add(part.as_bytes());
     }
-    hash.update(token);
-    hash.finish().as_ref().try_into().expect("a SHA-256 has 32 bytes")
+    hash.add(token);
+    hash.finish()
 }
 
 fn claims(jwt: &Jwt, token: &[u8], algorithm: Algorithm, key: &SigningKey) -> Result<Value, Refused> {

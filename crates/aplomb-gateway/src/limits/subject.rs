@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 
-use ring::digest;
-
 use crate::caller::Caller;
 use crate::config::{CountedBy, Tier};
+use crate::digest::{Fields, hex};
 use crate::stage::receive::Received;
 
 /// One of those whose use is counted: a key, an account, an address or a route.
@@ -42,14 +41,9 @@ fn credential(received: &Received) -> Option<String> {
     if sent.is_empty() {
         return None;
     }
-    let mut context = digest::Context::new(&digest::SHA256);
-    for (_, value) in sent {
-        context.update(value.as_bytes());
-        context.update(&[0]);
-    }
-    let hash = context.finish();
-    let head: [u8; 12] = hash.as_ref()[..12].try_into().expect("a SHA-256 has 32 bytes");
-    Some(format!("credential:{:x}", head.iter().fold(0u128, |sum, byte| sum << 8 | u128::from(*byte))))
+    let mut credentials = Fields::new();
+    sent.iter().for_each(|(_, value)| credentials.add(value.as_bytes()));
+    Some(format!("credential:{}", hex(&credentials.finish()[..12])))
 }
 
 /// The caller's address, as far as its proxies may be trusted; of IPv6 the 64 bits that one household has.
