@@ -58,7 +58,12 @@ async def _crew(whom: Whom, options: Namespace, sizes: Iterator[str] | None = No
             for _ in left:
                 await log.note(ask)
 
-        await within(options.patience, [asyncio.create_task(worker()) for _ in range(options.workers)])
+        workers = []
+        for _ in range(options.workers):
+            workers.append(asyncio.create_task(worker()))
+            # One after the other: the loop would make all their first calls before it sent one.
+            await asyncio.sleep(0)
+        await within(options.patience, workers)
     return log.close()
 
 

@@ -100,6 +100,13 @@ impl Provider {
     }
 }
 
+impl Reply {
+    /// Nothing is heard.
+    pub(super) fn none() -> Self {
+        Self { after: 0.0, heard: Heard::Failed { hint: None }, told: Vec::new() }
+    }
+}
+
 impl Server {
     pub(super) fn new(capacity: f64, stopped: (f64, f64)) -> Self {
         Self { capacity, stopped, free: 0.0 }

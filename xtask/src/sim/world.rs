@@ -42,6 +42,7 @@ pub(super) struct Setup {
 enum Event {
     Arrive(usize),
     Again(usize),
+    Reach(usize, u32),
     Answer(usize, u32),
     Silence(usize, u32),
     Poll(usize),
@@ -57,7 +58,7 @@ struct Job {
     sends: u32,
     /// It was refused for a limit when it was last heard of.
     throttled: bool,
-    running: Option<(Option<Pass>, Reply)>,
+    running: Option<(Option<Pass>, Option<Reply>)>,
 }
 
 /// Everything at one moment.
@@ -142,6 +143,7 @@ impl World {
                 self.begins(job, now);
                 self.jobs[job].client
             }
+            Event::Reach(job, send) => return self.reaches(job, send, now),
             Event::Answer(job, send) => self.hears(job, send, false, now),
             Event::Silence(job, send) => self.hears(job, send, true, now),
             Event::Poll(client) => {
@@ -183,26 +185,36 @@ impl World {
             }
         }
         this.sends += 1;
-        let (send, client) = (this.sends, this.client);
+        this.running = Some((pass, None));
+        let (way, send) = (self.random.between(WAY.0, WAY.1), this.sends);
+        self.at(now + Duration::from_secs_f64(way), Event::Reach(job, send));
+        self.at(now + Duration::from_secs_f64(self.setup.timeout), Event::Silence(job, send));
+    }
+
+    /// A call comes to the provider.
+    fn reaches(&mut self, job: usize, send: u32, now: Duration) {
+        let this = &mut self.jobs[job];
         let reply = self.setup.provider.call(now.as_secs_f64(), this.cost, &mut self.random);
-        self.tally.sent(client, now, reply.heard);
-        let event = if reply.after <= self.setup.timeout { Event::Answer } else { Event::Silence };
-        let after = Duration::from_secs_f64(reply.after.min(self.setup.timeout));
-        self.jobs[job].running = Some((pass, reply));
-        self.at(now + after, event(job, send));
+        self.tally.sent(this.client, now, reply.heard);
+        let Some((_, answer)) = this.running.as_mut().filter(|_| this.sends == send) else { return };
+        let after = Duration::from_secs_f64(reply.after + self.random.between(WAY.0, WAY.1));
+        *answer = Some(reply);
+        self.at(now + after, Event::Answer(job, send));
     }
 
     /// Something, or nothing in time, is heard of a call.
     fn hears(&mut self, job: usize, send: u32, silence: bool, now: Duration) -> usize {
         let this = &mut self.jobs[job];
         let (client, sends) = (this.client, this.sends);
-        let Some((pass, reply)) = this.running.take().filter(|_| sends == send) else { return client };
-        this.throttled = matches!(reply.heard, Heard::Limited { .. });
-        let heard = if silence { Heard::Failed { hint: None } } else { reply.heard };
+        let Some((pass, reply)) = this.running.take_if(|_| sends == send) else { return client };
+        let reply = reply.filter(|_| !silence).unwrap_or_else(Reply::none);
+        let heard = reply.heard;
+        this.throttled = matches!(heard, Heard::Limited { .. });
         let again = match pass {
             None => self.setup.policy.delay(sends, heard, &mut self.random),
             Some(mut pass) => {
                 self.gateways[client].lane.tell(&pass, &reply.told, now);
+
                 self.through_lane(client, &mut pass, heard, sends, now).filter(|_| !silence)
             }
         };
@@ -275,6 +287,9 @@ impl World {
         }
     }
 }
+
+/// Seconds from and to which a call takes through the network, and its answer: who is sent first need not come first.
+const WAY: (f64, f64) = (0.001, 0.02);
 
 /// Sends of one call through a lane.
 const ATTEMPTS: u32 = 3;

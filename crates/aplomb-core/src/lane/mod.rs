@@ -14,6 +14,8 @@ pub use bucket::Bucket;
 mod pacer;
 pub use pacer::{LimitState, Pacer, Quota, Ready, Taken};
 
+mod together;
+
 mod told;
 
 mod probe;

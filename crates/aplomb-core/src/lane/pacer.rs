@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::bucket::{Bucket, NEVER};
 use super::cost::{Amounts, Cost, Unit};
-use super::told::Told;
+use super::together::Together;
+use super::told::{Counted, Told};
 use crate::failure::Limit;
 
 /// A limit that somebody configured: so much of a unit in a window.
@@ -66,6 +67,7 @@ pub struct Pacer {
     concurrency: Option<u32>,
     in_flight: u32,
     spent: Amounts,
+    together: Together,
 }
 
 impl Pacer {
@@ -104,9 +106,17 @@ impl Pacer {
         given.chain(self.told.iter().map(|told| told.unit)).any(|unit| unit != Unit::Requests)
     }
 
-    /// Whether some limit that answers told of has nothing left: reason enough for a refusal.
-    pub fn is_spent(&self, now: Duration) -> bool {
-        self.told.iter().any(|told| told.is_spent(now))
+    /// A call was refused. Whether some limit that answers told of has too little left: reason enough for it.
+    pub fn refused(&mut self, cost: Cost, now: Duration) -> bool {
+        let mut explained = false;
+        for told in &mut self.told {
+            let amount = cost.of(told.unit);
+            if told.lacks(amount, now) {
+                told.refused(amount);
+                explained = true;
+            }
+        }
+        explained
     }
 
     /// When a call may start.
@@ -125,7 +135,9 @@ impl Pacer {
     /// Reserves a call, whether it is ready or not.
     pub fn take(&mut self, cost: Cost, now: Duration) -> Taken {
         self.in_flight += 1;
+        let before = self.spent;
         self.spent.add(cost);
+        self.together.add(before, self.spent, now);
         for (unit, bucket) in &mut self.given {
             bucket.take(cost.of(*unit), now);
         }
@@ -165,12 +177,18 @@ impl Pacer {
     pub fn tell(&mut self, limits: &[Limit], taken: &Taken, now: Duration) {
         for limit in limits {
             let Some(unit) = Unit::named(&limit.unit) else { continue };
-            let later = self.spent.of(unit) - taken.spent.of(unit);
+            let spent = taken.spent.of(unit);
+            let before = spent - taken.cost.of(unit);
+            let counted = Counted {
+                sent: taken.at,
+                later: self.spent.of(unit) - spent,
+                around: self.together.around(unit, taken.at, before, spent),
+            };
             let known = self.told.iter().position(|told| told.unit == unit && told.window == limit.window);
             match known {
-                Some(told) => self.told[told].update(limit, taken.at, later, now),
+                Some(told) => self.told[told].update(limit, &counted, now),
                 None if self.told.len() < MOST_TOLD => {
-                    self.told.extend(Told::new(unit, limit, taken.at, later, now));
+                    self.told.extend(Told::new(unit, limit, &counted, now));
                 }
                 None => {}
             }

@@ -47,6 +47,8 @@ pub struct Probe {
     refused: u64,
     /// Calls up to this one were sent before the last decrease had an effect.
     cut: u64,
+    /// Calls after it that were refused.
+    refused_since_cut: u64,
     cut_at: Option<Duration>,
     /// Refusals since a call was let through.
     streak: u32,
@@ -96,6 +98,7 @@ impl Probe {
             empty: mark,
             refused: 0,
             cut: 0,
+            refused_since_cut: 0,
             cut_at: None,
             streak: 0,
             until: Duration::ZERO,
@@ -166,17 +169,24 @@ impl Probe {
         if call <= self.cut {
             return;
         }
-        self.streak += 1;
+        // Of those sent between the two, who wasn't refused was let through, whenever it is answered.
+        let between = call - self.cut - 1 > self.refused_since_cut;
+        self.refused_since_cut += 1;
+        self.streak = if between { 1 } else { self.streak + 1 };
         self.alone = self.streak >= 2;
         if hint.is_none() {
             let longest = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(self.streak - 1)).min(LONGEST_PAUSE);
             self.until = now + longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
         }
-        self.cut = self.sent;
+        (self.cut, self.refused_since_cut) = (self.sent, 0);
         let again = self.cut_at.is_some_and(|last| now < last + ONE_DECREASE);
         if !again {
             self.decrease(call, sent, now, hint);
             self.cut_at = Some(now);
+        } else if let Phase::Paced(pace) = &mut self.phase
+            && between
+        {
+            pace.stop();
         }
         let pause = hint.unwrap_or_else(|| self.until.saturating_sub(now));
         if let Phase::Paced(pace) = &mut self.phase {
@@ -223,10 +233,11 @@ impl Probe {
             Phase::Open(window) => {
                 // The first calls used up a burst, too: what they took refills in the pause, or in a second.
                 let found = through / (time + pause.as_secs_f64().max(1.0));
-                // A hint promises one more call at its end.
+                // Where nothing was let through, a hint promises one call at its end.
                 let promised = if pause.is_zero() { 1.0 } else { 1.0 / pause.as_secs_f64() };
+                let found = if through > 0.0 { found } else { promised };
                 // What was just let through at once says more than a mean over hours in which nobody called.
-                let ceiling = found.max(promised).max(window.lately(now) * 0.7);
+                let ceiling = found.max(window.lately(now) * 0.7);
                 self.phase = Phase::Paced(Pace::new(ceiling, pause, now));
             }
             Phase::Paced(pace) => {
@@ -273,5 +284,34 @@ mod tests {
             waiting = held;
         }
         assert_eq!(waiting, 0, "after 60 ms nobody waits any more: {probe:?}");
+    }
+
+    #[test]
+    fn who_was_sent_between_two_refusals_was_let_through_though_not_answered_yet() {
+        let ms = Duration::from_millis;
+        let refuse = |probe: &mut Probe, call, at| probe.refused(call, at, at, Some(ms(5)), 0.5);
+        let mut probe = Probe::new(Duration::ZERO);
+        let first = probe.sent(ms(0));
+        refuse(&mut probe, first, ms(5));
+        let (_, second) = (probe.sent(ms(20)), probe.sent(ms(40)));
+        refuse(&mut probe, second, ms(45));
+        assert!(!probe.is_alone());
+        let third = probe.sent(ms(60));
+        refuse(&mut probe, third, ms(65));
+        assert!(probe.is_alone(), "two in a row");
+    }
+
+    #[test]
+    fn the_rest_of_a_token_is_no_rate() {
+        let ms = Duration::from_millis;
+        let mut probe = Probe::new(Duration::ZERO);
+        let calls: Vec<u64> = (0..41).map(|call| probe.sent(ms(call * 10))).collect();
+        for call in &calls[..40] {
+            probe.accepted(*call, ms(600));
+        }
+        // One millisecond until the next token: that is no thousand a second.
+        probe.refused(calls[40], ms(400), ms(405), Some(ms(1)), 0.5);
+        let ceiling = probe.ceiling().unwrap();
+        assert!((20.0..60.0).contains(&ceiling), "{ceiling}");
     }
 }

@@ -9,7 +9,14 @@ use std::time::Duration;
 
 use super::bucket::{Bucket, NEVER};
 use super::cost::Unit;
+use super::together::Around;
 use crate::failure::Limit;
+
+mod rate;
+use rate::{Agreed, Rate};
+
+#[cfg(test)]
+mod tests;
 
 /// A limit that was told.
 #[derive(Clone, Debug)]
@@ -25,8 +32,21 @@ pub(super) struct Told {
     agreed: Option<Agreed>,
     /// The longest reset that was told: a window is at least as long.
     span: Duration,
+    /// So much is left in it: calls come sooner and later than they were sent, and who takes the last is refused.
+    margin: f64,
     /// When the last call was sent that told of it: answers to earlier ones come too late to say anything.
     newest: Duration,
+}
+
+/// A call whose answer tells of a limit, among the others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    /// When it was sent.
+    pub(super) sent: Duration,
+    /// What was spent since by others.
+    pub(super) later: f64,
+    /// Those that were sent together with it.
+    pub(super) around: Around,
 }
 
 /// How more of it comes.
@@ -43,29 +63,14 @@ enum Comes {
 /// What an answer told.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
+    at: Duration,
     remaining: f64,
     /// When all of it is there again.
     reset: Duration,
+    /// The same, if it was told as soon as the call was sent, and the answer took its time.
+    earliest: Duration,
     /// The rate, if it refills steadily.
     rate: Option<Rate>,
-}
-
-/// A rate as far as it is known: what is left is told in whole numbers, rounded down.
-#[derive(Clone, Copy, Debug)]
-struct Rate {
-    least: f64,
-    most: f64,
-}
-
-/// What clocks and the way through the network add to a rate, as a share of it.
-const ALIKE: f64 = 0.1;
-
-/// Rates that answers agree on.
-#[derive(Clone, Copy, Debug)]
-struct Agreed {
-    rate: Rate,
-    least: f64,
-    most: f64,
 }
 
 /// Two answers of one window name ends that differ by no more than their way through the network does.
@@ -74,12 +79,16 @@ const SAME_END: Duration = Duration::from_millis(50);
 /// The same, where resets are told in whole seconds.
 const SAME_SECOND: Duration = Duration::from_millis(1_100);
 
+/// What one refusal adds to what is left, as a share of a call; how much of it each answer takes back; and how much of the
+/// capacity it may come to.
+const MORE_LEFT: f64 = 0.25;
+const FORGOTTEN: f64 = 0.001;
+const MOST_LEFT: f64 = 0.1;
+
 impl Told {
     /// A limit that was told for the first time; none where an answer says too little to pace by.
-    ///
-    /// `sent`: when its call was sent; `later`: what was spent since by other calls.
-    pub(super) fn new(unit: Unit, limit: &Limit, sent: Duration, later: f64, now: Duration) -> Option<Self> {
-        let seen = Seen::of(limit, now)?;
+    pub(super) fn new(unit: Unit, limit: &Limit, call: &Counted, now: Duration) -> Option<Self> {
+        let seen = Seen::of(limit, call.sent, now)?;
         let capacity = capacity(limit, &seen);
         let mut told = Self {
             unit,
@@ -87,28 +96,30 @@ impl Told {
             bucket: Bucket::full(capacity, 0.0, now),
             comes: Comes::Unknown,
             span: seen.reset.saturating_sub(now),
-            newest: sent,
+            margin: 0.0,
+            newest: call.sent,
             last: seen,
             anchor: seen,
             agreed: None,
         };
         told.learn(limit, &seen, now);
-        told.sync(&seen, sent, later, now, true);
+        told.sync(&seen, call, now, true);
         Some(told)
     }
 
     /// What the next answer tells.
-    pub(super) fn update(&mut self, limit: &Limit, sent: Duration, later: f64, now: Duration) {
-        let Some(seen) = Seen::of(limit, now) else { return };
+    pub(super) fn update(&mut self, limit: &Limit, call: &Counted, now: Duration) {
+        let Some(seen) = Seen::of(limit, call.sent, now) else { return };
         self.refresh(now);
         self.bucket.set_capacity(capacity(limit, &seen).max(1.0), now);
         self.learn(limit, &seen, now);
-        if sent < self.newest {
+        if call.sent < self.newest {
             return;
         }
-        self.newest = sent;
+        self.newest = call.sent;
+        self.margin *= 1.0 - FORGOTTEN;
         self.notice_end(limit, &seen, now);
-        self.sync(&seen, sent, later, now, false);
+        self.sync(&seen, call, now, false);
         self.span = self.span.max(seen.reset.saturating_sub(now));
         self.last = seen;
     }
@@ -118,11 +129,18 @@ impl Told {
         if self.is_over(now) {
             return now;
         }
-        match self.bucket.ready(amount, now) {
+        let margin = if self.per_second().is_some() { self.margin } else { 0.0 };
+        match self.bucket.ready(amount + margin, now) {
             // Whatever is thought of the rate, at its reset all of it is back.
             NEVER => self.end(now).max(now),
             when => when,
         }
+    }
+
+    /// A call was refused for it: a little more is left from now on.
+    pub(super) fn refused(&mut self, amount: f64) {
+        let most = amount.max(self.bucket.capacity() * MOST_LEFT);
+        self.margin = (self.margin + amount * MORE_LEFT).min(most);
     }
 
     /// Whether an answer to a call that was sent then, or later, told of it.
@@ -130,9 +148,10 @@ impl Told {
         sent <= self.newest
     }
 
-    /// Whether nothing is left, or the last answer said so.
-    pub(super) fn is_spent(&self, now: Duration) -> bool {
-        self.level(now) < 1.0 || (self.last.remaining < 1.0 && now < self.last.reset)
+    /// Whether less is left than this amount, or the last answer said so.
+    pub(super) fn lacks(&self, amount: f64, now: Duration) -> bool {
+        let amount = amount.min(self.bucket.capacity());
+        self.level(now) < amount || (self.last.remaining < amount && now < self.last.reset)
     }
 
     /// The bucket to take from.
@@ -197,13 +216,20 @@ impl Told {
         let agreed = self.agreed.filter(|agreed| agreed.rate.meets(rate));
         let agreed = agreed.map_or_else(|| Agreed::on(rate, spent), |agreed| agreed.with(rate, spent));
         self.agreed = Some(agreed);
-        let telling = agreed.most - agreed.least >= (0.1 * (spent + seen.remaining)).max(3.0);
+        // A window's reset hardly moves, and what was spent by then looks like a rate until it has grown by half.
+        let telling = agreed.most - agreed.least >= (0.1 * (spent + seen.remaining)).max(3.0)
+            && agreed.most >= 1.5 * agreed.least;
         match self.comes {
             Comes::Steadily { weight } if rate.fits(self.bucket.per_second()) => {
                 // The more was spent, the less rounding matters: weighted by the square of it, forgetting slowly.
                 let (old, new) = (weight * 0.95, spent * spent);
-                let within = self.bucket.per_second().clamp(rate.least, rate.most);
-                let aim = if rate.is_narrow() { rate.middle() } else { within };
+                let within = self.bucket.per_second().clamp(agreed.rate.least, agreed.rate.most);
+                let aim = match rate.is_narrow() {
+                    true => rate.middle(),
+                    // Full but for this call: it comes faster than it is used.
+                    false if spent <= 1.0 => agreed.rate.most.min(2.0 * within),
+                    false => agreed.rate.middle(),
+                };
                 let mean = (within * old + aim * new) / (old + new).max(1e-9);
                 self.bucket.set_rate(mean, now);
                 self.comes = Comes::Steadily { weight: if rate.is_narrow() { old + new } else { weight } };
@@ -218,7 +244,7 @@ impl Told {
         }
     }
 
-    /// A window is known by an end that stays while more is spent.
+    /// A window is known by an end that stays while more is spent, a bucket by an end that has moved before it came.
     fn notice_end(&mut self, limit: &Limit, seen: &Seen, now: Duration) {
         let Some(rate) = seen.rate else { return };
         // How far the end would have moved if it refilled steadily: enough to be told from one that stays?
@@ -230,7 +256,12 @@ impl Told {
             self.bucket.set_rate(0.0, now);
             self.comes = Comes::AtOnce;
         }
-        if telling || self.anchor.reset <= now || self.anchor.rate.is_none() {
+        let moved = now < self.anchor.reset && seen.earliest > self.anchor.reset + 2 * tolerance;
+        if moved && !matches!(self.comes, Comes::Steadily { .. }) {
+            self.bucket.set_rate(self.agreed.map_or(rate, |agreed| agreed.rate).middle(), now);
+            self.comes = Comes::Steadily { weight: 1.0 };
+        }
+        if telling || moved || self.anchor.reset <= now || self.anchor.rate.is_none() {
             self.anchor = *seen;
         }
     }
@@ -239,18 +270,30 @@ impl Told {
     ///
     /// An API counts a call when it comes or when it is done; which one can't be seen. So the truth lies between two
     /// numbers: what was told less everything spent since the call was sent, and the same with what has refilled since.
-    /// What is thought here stays as long as it lies between them.
-    fn sync(&mut self, seen: &Seen, sent: Duration, later: f64, now: Duration, first: bool) {
-        let refilled = now.saturating_sub(sent).as_secs_f64() * self.bucket.per_second();
-        let low = seen.remaining - (later - refilled).max(0.0);
-        let high = (seen.remaining + refilled - later).clamp(low, self.bucket.capacity().max(low));
+    /// Calls that were sent together with it may have come before it, or after. What is thought here stays as long as it
+    /// lies between them.
+    fn sync(&mut self, seen: &Seen, call: &Counted, now: Duration, first: bool) {
+        let rate = self.bucket.per_second();
+        let refilled = now.saturating_sub(call.sent).as_secs_f64() * rate;
+        let most_later = call.later + call.around.outstanding(rate);
+        let least_later = call.later - call.around.overtaken(rate);
+        let remaining = self.exactly(seen);
+        let low = remaining - (most_later - refilled).max(0.0);
+        let high = (remaining + refilled - least_later).clamp(low, self.bucket.capacity().max(low));
         let level = if first { low } else { self.bucket.level(now).clamp(low, high) };
         self.bucket.set_level(level, now);
+    }
+
+    /// What was left, told in whole numbers: where it comes steadily, the time until all of it is back says how much more.
+    fn exactly(&self, seen: &Seen) -> f64 {
+        let Some(rate) = self.per_second() else { return seen.remaining };
+        let missing = seen.reset.saturating_sub(seen.at).as_secs_f64() * rate;
+        (self.bucket.capacity() - missing).clamp(seen.remaining, seen.remaining + 1.0)
     }
 }
 
 impl Seen {
-    fn of(limit: &Limit, now: Duration) -> Option<Self> {
+    fn of(limit: &Limit, sent: Duration, now: Duration) -> Option<Self> {
         let remaining = count(limit.remaining?);
         // Without a reset a window says at least how fast it refills.
         let reset = limit.reset.or_else(|| limit.window.filter(|_| limit.limit.is_some()))?;
@@ -259,7 +302,7 @@ impl Seen {
             let reset = reset.as_secs_f64();
             Rate { least: (spent - 1.0) / reset, most: spent / reset }
         });
-        Some(Self { remaining, reset: now + reset, rate })
+        Some(Self { at: now, remaining, reset: now + reset, earliest: sent.min(now) + reset, rate })
     }
 }
 
@@ -271,107 +314,4 @@ fn count(number: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a limit of 2^53 is none")]
     let count = number as f64;
     count
-}
-
-impl Agreed {
-    fn on(rate: Rate, spent: f64) -> Self {
-        Self { rate, least: spent, most: spent }
-    }
-
-    fn with(self, rate: Rate, spent: f64) -> Self {
-        let (least, most) = (self.rate.least.max(rate.least), self.rate.most.min(rate.most));
-        let rate = if least <= most { Rate { least, most } } else { Rate { least: most, most: least } };
-        Self { rate, least: self.least.min(spent), most: self.most.max(spent) }
-    }
-}
-
-impl Rate {
-    fn is_narrow(self) -> bool {
-        self.most <= 1.5 * self.least
-    }
-
-    fn middle(self) -> f64 {
-        (self.least + self.most) / 2.0
-    }
-
-    fn fits(self, rate: f64) -> bool {
-        rate >= self.least * (1.0 - ALIKE) && rate <= self.most * (1.0 + ALIKE)
-    }
-
-    fn meets(self, other: Self) -> bool {
-        self.least <= other.most * (1.0 + ALIKE) && other.least <= self.most * (1.0 + ALIKE)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: fn(u64) -> Duration = Duration::from_millis;
-
-    fn limit(most: u64, remaining: u64, reset: Duration) -> Limit {
-        let mut limit = Limit::new("requests");
-        (limit.limit, limit.remaining, limit.reset) = (Some(most), Some(remaining), Some(reset));
-        limit
-    }
-
-    #[test]
-    fn a_bucket_that_refills_is_known_by_resets_that_follow_what_was_spent() {
-        let mut told = Told::new(Unit::Requests, &limit(40, 30, MS(250)), MS(0), 0.0, MS(10)).unwrap();
-        assert_eq!(told.per_second(), None);
-        told.update(&limit(40, 10, MS(750)), MS(0), 0.0, MS(20));
-        let rate = told.per_second().unwrap();
-        assert!((38.0..=42.0).contains(&rate), "{rate}");
-        told.bucket(MS(20)).take(10.0, MS(20));
-        let when = told.ready(1.0, MS(20)).saturating_sub(MS(20));
-        assert!(when < MS(30), "{when:?}");
-        assert!(told.ready(10.0, MS(20)) > MS(200));
-    }
-
-    #[test]
-    fn a_window_is_known_by_an_end_that_stays() {
-        let end = Duration::from_secs(60);
-        let mut told = Told::new(Unit::Requests, &limit(100, 99, end), MS(0), 0.0, MS(0)).unwrap();
-        told.update(&limit(100, 60, end - MS(5_000)), MS(4_900), 0.0, MS(5_000));
-        assert_eq!(told.comes, Comes::AtOnce);
-        told.bucket(MS(5_000)).take(60.0, MS(5_000));
-        assert_eq!(told.ready(1.0, MS(5_000)), end);
-        assert_eq!(told.ready(1.0, end), end);
-        told.bucket(end).take(1.0, end);
-        assert!(told.level(end) >= 98.0);
-    }
-
-    #[test]
-    fn the_documented_window_tells_at_once_how_it_refills() {
-        let mut told = limit(600, 500, Duration::from_secs(10));
-        told.window = Some(Duration::from_secs(60));
-        let told = Told::new(Unit::Requests, &told, MS(0), 0.0, MS(0)).unwrap();
-        assert!(told.per_second().is_some());
-    }
-
-    #[test]
-    fn calls_under_way_are_accounted_for() {
-        let mut told = Told::new(Unit::Requests, &limit(40, 30, MS(250)), MS(0), 10.0, MS(0)).unwrap();
-        assert_eq!(told.level(MS(0)), 20.0);
-        // Three more were spent after this call, and the answer can't know of them.
-        told.update(&limit(40, 12, MS(700)), MS(0), 3.0, MS(0));
-        assert_eq!(told.level(MS(0)), 9.0);
-    }
-
-    #[test]
-    fn more_is_believed_when_more_is_told() {
-        let mut told = Told::new(Unit::Requests, &limit(40, 0, MS(1_000)), MS(0), 0.0, MS(0)).unwrap();
-        told.update(&limit(400, 390, MS(25)), MS(0), 0.0, MS(1));
-        assert_eq!(told.level(MS(1)), 390.0);
-        assert_eq!(told.capacity(), 400.0);
-    }
-
-    #[test]
-    fn what_says_too_little_is_not_paced_by() {
-        let mut little = Limit::new("requests");
-        little.limit = Some(100);
-        assert!(Told::new(Unit::Requests, &little, MS(0), 0.0, MS(0)).is_none());
-        little.remaining = Some(5);
-        assert!(Told::new(Unit::Requests, &little, MS(0), 0.0, MS(0)).is_none());
-    }
 }

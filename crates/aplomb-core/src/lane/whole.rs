@@ -196,7 +196,7 @@ impl Lane {
             Heard::Limited { hint } => {
                 self.counts.limited += 1;
                 self.breaker.released(pass.began, pass.trial);
-                if !self.pacer.is_spent(now) {
+                if !self.pacer.refused(pass.cost, now) {
                     // No known limit explains it: there is one that isn't told, or others use this quota too.
                     self.refused = Some(now);
                     self.probe.refused(pass.call, pass.began, now, hint, random);

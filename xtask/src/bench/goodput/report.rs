@@ -47,7 +47,7 @@ impl Report {
         let busiest = self.jobs.iter().flat_map(|(_, rows)| rows).map(|row| row.number("busy_before"));
         let busiest = busiest.fold(0.0, f64::max) * 100.0;
         format!(
-            "Method: the provider is `aplomb mock openai`, the callers are the official OpenAI SDK for Python, one `AsyncOpenAI` on one event loop in each process, with its defaults (two retries) unless a row says otherwise; \
+            "Method: the provider is `aplomb mock openai`, the callers are the official OpenAI SDK for Python, one `AsyncOpenAI` on one event loop in each process, with its defaults (two retries) unless a row says otherwise, its workers begun one after the other; \
              Aplomb is `{}` and nothing more, for `neighbours` a file with a key of its own.\n\
              Every row begins with a new provider and a new gateway that has seen no request; loopback, no TLS; all programs share the machine's processors.\n\
              Upstream calls are what the mock's own log has; a job that takes more than 300 s is cut, and what is open then counts as lost.\n\

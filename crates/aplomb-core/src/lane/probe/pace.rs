@@ -108,6 +108,13 @@ impl Pace {
         if self.searching || paused > 0.15 { through.max(self.rate() * at_least) } else { through }
     }
 
+    /// Refused again so soon: there is no more to be found.
+    pub(super) fn stop(&mut self) {
+        if self.searching {
+            (self.searching, self.age) = (false, 0.0);
+        }
+    }
+
     /// Another ceiling was found.
     pub(super) fn settle(&mut self, found: f64, pause: Duration, now: Duration) {
         let found = found.max(LOWEST);
