@@ -112,7 +112,7 @@ impl Pacer {
         for told in &mut self.told {
             let amount = cost.of(told.unit);
             if told.lacks(amount, now) {
-                told.refused(amount);
+                told.refused(amount, now);
                 explained = true;
             }
         }
@@ -137,7 +137,8 @@ impl Pacer {
         self.in_flight += 1;
         let before = self.spent;
         self.spent.add(cost);
-        self.together.add(before, self.spent, now);
+        let (given, told) = (&self.given, &self.told);
+        self.together.add(before, self.spent, now, || calls_per_second(given, told));
         for (unit, bucket) in &mut self.given {
             bucket.take(cost.of(*unit), now);
         }
@@ -202,10 +203,7 @@ impl Pacer {
 
     /// How many calls a second the known limits allow in the long run, if any is known.
     pub fn calls_per_second(&self) -> Option<f64> {
-        let given =
-            self.given.iter().filter(|(unit, _)| *unit == Unit::Requests).map(|(_, one)| one.per_second());
-        let told = self.told.iter().filter(|told| told.unit == Unit::Requests).filter_map(Told::per_second);
-        given.chain(told).reduce(f64::min)
+        calls_per_second(&self.given, &self.told)
     }
 
     /// Every limit as it stands, for people: unit, learned or given, capacity, level, and how much comes in a second.
@@ -236,6 +234,12 @@ impl Pacer {
         let told = self.told.iter_mut().filter(move |told| told.unit == unit).map(Told::counted);
         given.chain(told)
     }
+}
+
+fn calls_per_second(given: &[(Unit, Bucket)], told: &[Told]) -> Option<f64> {
+    let given = given.iter().filter(|(unit, _)| *unit == Unit::Requests).map(|(_, one)| one.per_second());
+    let told = told.iter().filter(|told| told.unit == Unit::Requests).filter_map(Told::per_second);
+    given.chain(told).reduce(f64::min)
 }
 
 /// An API tells of a handful of limits; what invents new windows all the time fills no memory.

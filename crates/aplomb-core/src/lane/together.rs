@@ -13,7 +13,10 @@ const GAP: Duration = Duration::from_millis(10);
 /// Nobody overtakes calls that started so long before.
 const LONGEST: Duration = Duration::from_millis(50);
 
-/// The last runs of three calls or more that started together, and the newest of any length.
+/// Fewer calls than that are no burst.
+const FEW: f64 = 3.0;
+
+/// The last bursts, and the newest run of calls that started together, whatever it is.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Together {
     runs: [Run; 4],
@@ -40,13 +43,22 @@ pub(super) struct Around {
 
 impl Together {
     /// A call started; `before` it so much was spent, and so much with it.
-    pub(super) fn add(&mut self, before: Amounts, with: Amounts, now: Duration) {
+    ///
+    /// `per_second` calls are allowed, if that is known: who keeps to it is no burst, and need not be remembered.
+    pub(super) fn add(
+        &mut self,
+        before: Amounts,
+        with: Amounts,
+        now: Duration,
+        per_second: impl FnOnce() -> Option<f64>,
+    ) {
         let run = &mut self.runs[self.newest];
         if now.saturating_sub(run.to) <= GAP && now.saturating_sub(run.from) <= LONGEST {
             (run.to, run.with) = (run.to.max(now), with);
         } else {
-            // One or two that came alone need not be remembered.
-            if run.with.of(Unit::Requests) - run.before.of(Unit::Requests) >= 3.0 {
+            let calls = run.with.of(Unit::Requests) - run.before.of(Unit::Requests);
+            let steady = run.to.saturating_sub(run.from).as_secs_f64() * per_second().unwrap_or(0.0);
+            if calls - steady >= FEW {
                 self.newest = (self.newest + 1) % self.runs.len();
             }
             self.runs[self.newest] = Run { from: now, to: now, before, with };
@@ -91,7 +103,7 @@ mod tests {
         for at in moments.iter().copied().map(MS) {
             let before = spent;
             spent.add(Cost::default());
-            together.add(before, spent, at);
+            together.add(before, spent, at, || None);
             calls.push((at, before.of(Unit::Requests), spent.of(Unit::Requests)));
         }
         calls.iter().map(|(at, before, with)| together.around(Unit::Requests, *at, *before, *with)).collect()
@@ -110,6 +122,19 @@ mod tests {
         for one in around(&steady) {
             assert!(one.outstanding(500.0) < 1e-9 && one.overtaken(500.0) < 1e-9, "{one:?}");
         }
+    }
+
+    #[test]
+    fn a_burst_is_remembered_through_the_steady_calls_after_it() {
+        let (mut together, mut spent) = (Together::default(), Amounts::default());
+        let burst = std::iter::repeat_n(1_000, 250);
+        for at in burst.chain((1_000..3_000).step_by(4)).map(MS) {
+            let before = spent;
+            spent.add(Cost::default());
+            together.add(before, spent, at, || Some(250.0));
+        }
+        let around = together.around(Unit::Requests, MS(1_000), 249.0, 250.0);
+        assert_eq!(around.outstanding(250.0), 249.0);
     }
 
     #[test]

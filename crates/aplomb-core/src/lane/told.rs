@@ -34,6 +34,8 @@ pub(super) struct Told {
     span: Duration,
     /// So much is left in it: calls come sooner and later than they were sent, and who takes the last is refused.
     margin: f64,
+    /// When it last grew.
+    grown: Option<Duration>,
     /// When the last call was sent that told of it: answers to earlier ones come too late to say anything.
     newest: Duration,
 }
@@ -79,11 +81,18 @@ const SAME_END: Duration = Duration::from_millis(50);
 /// The same, where resets are told in whole seconds.
 const SAME_SECOND: Duration = Duration::from_millis(1_100);
 
-/// What one refusal adds to what is left, as a share of a call; how much of it each answer takes back; and how much of the
-/// capacity it may come to.
+/// What a refusal adds to what is left, as a share of a call, besides doubling it: how much calls are too early by is found
+/// out in a few steps.
 const MORE_LEFT: f64 = 0.25;
-const FORGOTTEN: f64 = 0.001;
+
+/// How much of the capacity it may come to.
 const MOST_LEFT: f64 = 0.1;
+
+/// How much of it each answer takes back.
+const FORGOTTEN: f64 = 0.001;
+
+/// Refusals within this time are one.
+const ONE_CAUSE: Duration = Duration::from_millis(500);
 
 impl Told {
     /// A limit that was told for the first time; none where an answer says too little to pace by.
@@ -97,6 +106,7 @@ impl Told {
             comes: Comes::Unknown,
             span: seen.reset.saturating_sub(now),
             margin: 0.0,
+            grown: None,
             newest: call.sent,
             last: seen,
             anchor: seen,
@@ -137,10 +147,14 @@ impl Told {
         }
     }
 
-    /// A call was refused for it: a little more is left from now on.
-    pub(super) fn refused(&mut self, amount: f64) {
+    /// A call was refused for it: a little more is left from now on. Refusals that come together have one cause.
+    pub(super) fn refused(&mut self, amount: f64, now: Duration) {
+        if self.grown.is_some_and(|last| now < last + ONE_CAUSE) {
+            return;
+        }
+        self.grown = Some(now);
         let most = amount.max(self.bucket.capacity() * MOST_LEFT);
-        self.margin = (self.margin + amount * MORE_LEFT).min(most);
+        self.margin = (2.0 * self.margin + amount * MORE_LEFT).min(most);
     }
 
     /// Whether an answer to a call that was sent then, or later, told of it.

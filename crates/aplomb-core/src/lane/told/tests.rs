@@ -65,7 +65,7 @@ fn of_a_burst_the_first_answer_raises_no_hopes() {
     for _ in 0..40 {
         let before = spent;
         spent.add(Cost::default());
-        together.add(before, spent, MS(1_000));
+        together.add(before, spent, MS(1_000), || None);
         calls.push((before.of(Unit::Requests), spent.of(Unit::Requests)));
     }
     // The one that was sent last came first.
@@ -107,11 +107,12 @@ fn who_was_refused_leaves_a_little_from_then_on() {
     let mut told = Told::new(Unit::Requests, &told, &call(0, 0.0), MS(0)).unwrap();
     told.bucket(MS(0)).take(10.0, MS(0));
     let before = told.ready(1.0, MS(0));
-    told.refused(1.0);
+    told.refused(1.0, MS(0));
+    told.refused(1.0, MS(100));
     let later = told.ready(1.0, MS(0)) - before;
     assert!(later > MS(5) && later < MS(8), "{later:?}");
-    for _ in 0..1_000 {
-        told.refused(1.0);
+    for second in 1..100 {
+        told.refused(1.0, MS(second * 1_000));
     }
     assert!(told.ready(1.0, MS(0)) < before + MS(110));
 }
