@@ -1,7 +1,5 @@
 //! SHA-256, of one value or of several, and bytes as text.
 
-use std::fmt::Write as _;
-
 use ring::digest::{self, Context, Digest, SHA256};
 
 /// The hash of a value.
@@ -32,11 +30,12 @@ impl Fields {
 
 /// Two digits for each byte.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+    text
 }
 
 fn bytes(digest: &Digest) -> [u8; 32] {

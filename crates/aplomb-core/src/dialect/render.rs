@@ -2,9 +2,7 @@
 
 use std::time::SystemTime;
 
-use serde_json::Value;
-
-use crate::dialect::write::{self, Own};
+use crate::dialect::write::{self, Out, Own};
 use crate::dialect::{Facts, title, waits};
 use crate::failure::{Failure, FieldError, Limit, Part};
 use crate::header::{reset, retry_after, retry_after_ms};
@@ -67,8 +65,9 @@ pub fn render(dialect: &Dialect, failure: &Failure, own_id: Option<&str>, now: S
     }
     wait_headers(failure, &mut headers);
     headers.extend(limit_headers(dialect, &failure.limits, now));
-    let body = write::write(&envelope.node, &facts, &own(dialect, failure), &elsewhere);
-    Rendered { status, headers, body: bytes(&body) }
+    let own = own(dialect, failure);
+    let body = bytes(&write::write(&envelope.node, &facts, &own, &elsewhere));
+    Rendered { status, headers, body }
 }
 
 /// Renders a failure in the middle of a stream of this form. The event ends the stream; no terminal event follows.
@@ -83,7 +82,8 @@ pub fn render_event(
         .and_then(|form| form.error_data.as_ref())
         .unwrap_or_else(|| &envelope(dialect, failure.kind).node);
     title::put(&mut facts, node);
-    let data = write::write(node, &facts, &own(dialect, failure), &[]);
+    let own = own(dialect, failure);
+    let data = write::write(node, &facts, &own, &[]);
     let mut out = Vec::new();
     if let Some(event) = form.map_or(Some("error"), |form| form.error_event.as_deref()) {
         out.extend_from_slice(b"event: ");
@@ -197,7 +197,7 @@ fn is_header_safe(text: &str) -> bool {
     text.len() <= 1024 && text.trim() == text && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
+fn bytes(value: &Out<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(USUAL_BODY);
     serde_json::to_writer(&mut out, value).expect("a JSON value can always be written");
     out

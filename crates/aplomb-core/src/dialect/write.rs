@@ -1,5 +1,6 @@
 //! Writing: an envelope template filled with facts.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Map, Number, Value};
@@ -11,6 +12,9 @@ use crate::header;
 use crate::pointer;
 use crate::spec::{Form, Member, Node, Presence, Slot, SlotName};
 
+mod out;
+pub(super) use out::Out;
+
 /// What a contract shows in place of another API's words; absent: the words themselves.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Own {
@@ -21,16 +25,16 @@ pub(super) struct Own {
 /// Fills a template. Facts that found no place of their own go to its `$rest`, if it has one.
 ///
 /// `elsewhere` names the facts that the answer already carries outside the body.
-pub(super) fn write(node: &Node, facts: &Facts, own: &Own, elsewhere: &[SlotName]) -> Value {
+pub(super) fn write<'a>(node: &'a Node, facts: &'a Facts, own: &'a Own, elsewhere: &[SlotName]) -> Out<'a> {
     let has_rest = node.holds(SlotName::Rest);
     let shown = Shown { facts: elsewhere.to_vec(), others: Vec::new() };
     let mut probe = Writer { facts, own, has_rest, rest: Map::new(), shown };
     let out = probe.node(node);
     let rest = if has_rest { left_over(facts, &probe.shown) } else { Map::new() };
     if rest.is_empty() {
-        return out.unwrap_or(Value::Null);
+        return out.unwrap_or(Out::Null);
     }
-    Writer { rest, ..probe }.node(node).unwrap_or(Value::Null)
+    Writer { rest, ..probe }.node(node).unwrap_or(Out::Null)
 }
 
 struct Writer<'a> {
@@ -42,44 +46,46 @@ struct Writer<'a> {
     shown: Shown,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     /// `None` when there is nothing to write here.
-    fn node(&mut self, node: &Node) -> Option<Value> {
+    fn node(&mut self, node: &'a Node) -> Option<Out<'a>> {
         match node {
-            Node::Literal(value) => Some(value.clone()),
+            Node::Literal(value) => Some(Out::Given(Cow::Borrowed(value))),
             Node::Slot(slot) => self.slot(*slot),
-            Node::Object(members) => Some(Value::Object(self.object(members))),
+            Node::Object(members) => Some(Out::Object(self.object(members))),
             Node::Tuple(nodes) => {
                 let items: Vec<_> = nodes.iter().filter(|node| self.has_fact(node)).collect();
-                Some(Value::Array(items.into_iter().filter_map(|node| self.node(node)).collect()))
+                Some(Out::Array(items.into_iter().filter_map(|node| self.node(node)).collect()))
             }
             Node::List(node) => Some(self.list(node)),
         }
     }
 
-    fn object(&mut self, members: &[Member]) -> Map<String, Value> {
-        let mut out = Map::new();
+    fn object(&mut self, members: &'a [Member]) -> Vec<(Cow<'a, str>, Out<'a>)> {
+        let mut out = Vec::with_capacity(members.len());
         for member in members.iter().filter(|member| !member.is_spread()) {
             let nested = !matches!(member.node, Node::Slot(_) | Node::Literal(_));
             if member.optional && nested && !self.has_fact(&member.node) {
                 continue;
             }
             match self.node(&member.node) {
-                Some(Value::Null) if member.optional && is_required(&member.node) => {}
-                Some(value) => drop(out.insert(member.key.clone(), value)),
+                Some(Out::Null) if member.optional && is_required(&member.node) => {}
+                Some(value) => out.push((Cow::Borrowed(member.key.as_str()), value)),
                 None => {}
             }
         }
         if let Some(spread) = members.iter().find(|member| member.is_spread()) {
             let takes_facts = spread.node.holds(SlotName::Rest);
             if takes_facts || !self.has_rest {
-                rest::put(&self.facts.details, &self.rest, members, &mut out);
+                let mut more = Map::new();
+                rest::put(&self.facts.details, &self.rest, members, &mut more);
+                out.extend(more.into_iter().map(|(key, value)| (Cow::Owned(key), Out::value(value))));
             }
         }
         out
     }
 
-    fn list(&mut self, node: &Node) -> Value {
+    fn list(&mut self, node: &Node) -> Out<'a> {
         self.shown.facts.push(SlotName::Errors);
         self.show_first(node);
         let errors = match self.facts.errors.as_slice() {
@@ -102,9 +108,11 @@ impl Writer<'_> {
                 ..Facts::default()
             };
             let (own, shown) = (Own::default(), Shown::default());
-            Writer { facts: &facts, own: &own, has_rest: false, rest: Map::new(), shown }.node(node)
+            let mut writer = Writer { facts: &facts, own: &own, has_rest: false, rest: Map::new(), shown };
+            // Facts of its own, which end here.
+            writer.node(node).map(|item| Out::value(item.into_value()))
         };
-        Value::Array(errors.iter().filter_map(item).collect())
+        Out::Array(errors.iter().filter_map(item).collect())
     }
 
     /// The first field error stands for the main facts where it says the same.
@@ -138,7 +146,7 @@ impl Writer<'_> {
         }
     }
 
-    fn slot(&mut self, slot: Slot) -> Option<Value> {
+    fn slot(&mut self, slot: Slot) -> Option<Out<'a>> {
         match self.value(slot) {
             Some(value) => {
                 if self.shows_own(slot.name) {
@@ -153,7 +161,7 @@ impl Writer<'_> {
             }
             None => match slot.presence {
                 Presence::Optional => None,
-                Presence::Required | Presence::Nullable => Some(Value::Null),
+                Presence::Required | Presence::Nullable => Some(Out::Null),
             },
         }
     }
@@ -167,37 +175,37 @@ impl Writer<'_> {
         }
     }
 
-    fn value(&self, slot: Slot) -> Option<Value> {
+    fn value(&self, slot: Slot) -> Option<Out<'a>> {
         let facts = self.facts;
         let code = self.own.code.as_deref().or(facts.code.as_deref());
         match slot.name {
             SlotName::Message => text(facts.message.as_deref()),
             SlotName::Code if slot.form == Form::Int => {
-                code.and_then(|code| code.parse::<i64>().ok()).map(Value::from)
+                code.and_then(|code| code.parse::<i64>().ok()).map(Out::value)
             }
             SlotName::Code => text(code),
             SlotName::Type => text(self.own.type_.as_deref().or(facts.type_.as_deref())),
-            SlotName::Param if slot.form == Form::Loc => Some(loc(facts.part, facts.param.as_deref())),
-            SlotName::Param if slot.form == Form::Pointer => facts.param.as_deref().map(pointer),
+            SlotName::Param if slot.form == Form::Loc => Some(Out::value(loc(facts.part, facts.param.as_deref()))),
+            SlotName::Param if slot.form == Form::Pointer => facts.param.as_deref().map(|param| Out::value(pointer(param))),
             SlotName::Param => text(facts.param.as_deref()),
             SlotName::RequestId => text(facts.request_id.as_deref()),
             SlotName::Title => text(facts.title.as_deref()),
-            SlotName::Kind => facts.kind.map(|kind| Value::from(kind.as_str())),
+            SlotName::Kind => facts.kind.map(|kind| Out::text(kind.as_str())),
             SlotName::Status if slot.form == Form::Text => {
-                facts.status.map(|status| Value::from(status.to_string()))
+                facts.status.map(|status| Out::value(status.to_string()))
             }
-            SlotName::Status => facts.status.map(Value::from),
-            SlotName::Wait => facts.wait.map(|wait| self::wait(slot.form, wait)),
-            SlotName::Limit => facts.limit.map(Value::from),
-            SlotName::Remaining => facts.remaining.map(Value::from),
-            SlotName::Window => facts.window.map(window),
+            SlotName::Status => facts.status.map(Out::value),
+            SlotName::Wait => facts.wait.map(|wait| Out::value(self::wait(slot.form, wait))),
+            SlotName::Limit => facts.limit.map(Out::value),
+            SlotName::Remaining => facts.remaining.map(Out::value),
+            SlotName::Window => facts.window.map(|length| Out::value(window(length))),
             SlotName::FieldCode => text(facts.errors.first().and_then(|error| error.code.as_deref())),
-            SlotName::Errors => errors(slot.form, &facts.errors),
+            SlotName::Errors => errors(slot.form, &facts.errors).map(Out::value),
             SlotName::Details if self.has_rest => None,
             SlotName::Details | SlotName::Rest => {
                 let mut out = Map::new();
                 rest::put(&facts.details, &self.rest, &[], &mut out);
-                object(out)
+                (!out.is_empty()).then(|| Out::value(out))
             }
             SlotName::Any => None,
         }
@@ -209,12 +217,8 @@ fn is_required(node: &Node) -> bool {
     matches!(node, Node::Slot(slot) if slot.presence == Presence::Required)
 }
 
-fn text(fact: Option<&str>) -> Option<Value> {
-    fact.map(Value::from)
-}
-
-fn object(members: Map<String, Value>) -> Option<Value> {
-    (!members.is_empty()).then_some(Value::Object(members))
+fn text(fact: Option<&str>) -> Option<Out<'_>> {
+    fact.map(Out::text)
 }
 
 /// Without a parameter it is the body as a whole.
@@ -295,7 +299,8 @@ mod tests {
             param: Some("a.0".into()),
             ..Facts::default()
         };
-        let value = write(&node, &facts, &Own::default(), &[]);
+        let own = Own::default();
+        let value = write(&node, &facts, &own, &[]).into_value();
         assert_eq!(
             value,
             json!({"error": {"code": null, "message": "m", "details": {"code": "slow_down", "param": "a.0"}}})
@@ -308,7 +313,8 @@ mod tests {
     fn a_spread_never_hides_a_named_member() {
         let node = Node::parse(r#"{"code": "$code:int", "message": "$message", "...": "$rest"}"#).unwrap();
         let facts = Facts { message: Some("m".into()), code: Some("x".into()), ..Facts::default() };
-        let value = write(&node, &facts, &Own::default(), &[]);
+        let own = Own::default();
+        let value = write(&node, &facts, &own, &[]).into_value();
         assert_eq!(value["original_code"], "x");
         let (back, _) = read(
             &Node::parse(r#"{"code": "$code:int?", "message": "$message", "...": "$rest"}"#).unwrap(),
@@ -322,10 +328,11 @@ mod tests {
     fn an_optional_object_without_facts_is_left_out() {
         let node = Node::parse(r#"{"m": "$message", "d?": {"field": "$param?", "retry_after": "$wait:s?"}}"#)
             .unwrap();
-        let mut facts = Facts { message: Some("m".into()), ..Facts::default() };
-        assert_eq!(write(&node, &facts, &Own::default(), &[]), json!({"m": "m"}));
+        let (own, mut facts) =
+            (Own::default(), Facts { message: Some("m".into()), ..Facts::default() });
+        assert_eq!(write(&node, &facts, &own, &[]).into_value(), json!({"m": "m"}));
         facts.wait = Some(Duration::from_secs(60));
-        assert_eq!(write(&node, &facts, &Own::default(), &[]), json!({"m": "m", "d": {"retry_after": 60}}));
+        assert_eq!(write(&node, &facts, &own, &[]).into_value(), json!({"m": "m", "d": {"retry_after": 60}}));
     }
 
     #[test]

@@ -58,15 +58,16 @@ pub fn write(length: Duration) -> String {
 /// `count` nanoseconds in a unit of `unit` nanoseconds, with as many decimals as it needs.
 fn decimal(count: u64, unit: u64, name: &str) -> String {
     let (whole, rest) = (count / unit, count % unit);
-    if rest == 0 {
-        return format!("{whole}{name}");
+    let mut text = whole.to_string();
+    if rest > 0 {
+        // With a one before it a number has the zeros that a fraction begins with.
+        let digits = (unit + rest).to_string();
+        text.push('.');
+        text.push_str(digits[1..].trim_end_matches('0'));
     }
-    let places = usize::try_from(unit.ilog10()).expect("a unit has fewer than twenty digits");
-    let fraction = format!("{rest:0places$}");
-    format!("{whole}.{}{name}", fraction.trim_end_matches('0'))
+    text + name
 }
 
-/// The sum of numbers, each with its unit, in nanoseconds.
 fn sum_of_parts(value: &str) -> Option<u128> {
     let mut rest = value.strip_prefix('+').unwrap_or(value);
     if rest.is_empty() {

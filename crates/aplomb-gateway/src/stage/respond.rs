@@ -34,6 +34,8 @@ const STREAM: HeaderName = HeaderName::from_static("aplomb-stream");
 const STORE: HeaderName = HeaderName::from_static("aplomb-store");
 const SHARED: HeaderName = HeaderName::from_static("aplomb-shared");
 const EVENTS: &str = "text/event-stream";
+/// What a failure's answer has room for before it has to grow.
+const USUAL_HEADERS: usize = 24;
 const NO_REPLAY: HeaderValue = HeaderValue::from_static("no; body too large to keep");
 
 /// An answer that is ready to leave, with what there is to tell about it.
@@ -159,6 +161,7 @@ fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -
         let own = original.speaks.is_some_and(|spoken| spoken.name == dialect.name);
         dialect.lists(original.status.as_u16()) && (own || speaks(dialect, &failure, &original.body))
     };
+    let is_ours = original.is_none();
     let mut response = match original {
         Some(original) if problem.trail == TrailPlace::Headers && passes(&original) => as_it_came(original),
         original => {
@@ -182,11 +185,14 @@ fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -
     });
     name_kind(headers, &failure);
     headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should_retry { "true" } else { "false" }));
-    headers.remove(header::RETRY_AFTER);
-    headers.remove(RETRY_AFTER_MS);
-    if let Some(wait) = failure.wait.filter(|_| failure.retryable) {
-        put(headers, header::RETRY_AFTER, &retry_after::write(wait));
-        put(headers, RETRY_AFTER_MS, &retry_after_ms::write(wait));
+    if !is_ours {
+        // What an upstream said of waiting may be gone by now, or no longer true; what is rendered has it right.
+        headers.remove(header::RETRY_AFTER);
+        headers.remove(RETRY_AFTER_MS);
+        if let Some(wait) = failure.wait.filter(|_| failure.retryable) {
+            put(headers, header::RETRY_AFTER, &retry_after::write(wait));
+            put(headers, RETRY_AFTER_MS, &retry_after_ms::write(wait));
+        }
     }
     if problem.sent_once {
         headers.insert(REPLAY, NO_REPLAY);
@@ -232,11 +238,13 @@ fn rendered(
     let own = StatusCode::from_u16(rendered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.status_mut() =
         status.filter(|status| !dialect.closed || dialect.lists(status.as_u16())).unwrap_or(own);
+    let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
     for (name, value) in rendered.headers {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value)) {
-            response.headers_mut().insert(name, value);
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
         }
     }
+    *response.headers_mut() = headers;
     response
 }
 
