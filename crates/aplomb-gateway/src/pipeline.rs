@@ -76,7 +76,7 @@ pub(crate) fn answer(
                     .await;
                 }
                 (Some(keepalive), run) => {
-                    let head = respond::head(&setup, &greeting, plan.answer_dialect(None));
+                    let head = respond::head(&setup, &greeting, plan.answer_dialect(None), watch.trail());
                     let rest = in_sight(worker, greeting, watch, plan, (Rc::clone(&keepalive), run));
                     return keepalive::answer(keepalive, head, Box::pin(rest)).await;
                 }

@@ -185,8 +185,12 @@ impl<'a> Writer<'a> {
             }
             SlotName::Code => text(code),
             SlotName::Type => text(self.own.type_.as_deref().or(facts.type_.as_deref())),
-            SlotName::Param if slot.form == Form::Loc => Some(Out::value(loc(facts.part, facts.param.as_deref()))),
-            SlotName::Param if slot.form == Form::Pointer => facts.param.as_deref().map(|param| Out::value(pointer(param))),
+            SlotName::Param if slot.form == Form::Loc => {
+                Some(Out::value(loc(facts.part, facts.param.as_deref())))
+            }
+            SlotName::Param if slot.form == Form::Pointer => {
+                facts.param.as_deref().map(|param| Out::value(pointer(param)))
+            }
             SlotName::Param => text(facts.param.as_deref()),
             SlotName::RequestId => text(facts.request_id.as_deref()),
             SlotName::Title => text(facts.title.as_deref()),
@@ -328,8 +332,7 @@ mod tests {
     fn an_optional_object_without_facts_is_left_out() {
         let node = Node::parse(r#"{"m": "$message", "d?": {"field": "$param?", "retry_after": "$wait:s?"}}"#)
             .unwrap();
-        let (own, mut facts) =
-            (Own::default(), Facts { message: Some("m".into()), ..Facts::default() });
+        let (own, mut facts) = (Own::default(), Facts { message: Some("m".into()), ..Facts::default() });
         assert_eq!(write(&node, &facts, &own, &[]).into_value(), json!({"m": "m"}));
         facts.wait = Some(Duration::from_secs(60));
         assert_eq!(write(&node, &facts, &own, &[]).into_value(), json!({"m": "m", "d": {"retry_after": 60}}));

@@ -214,6 +214,10 @@ impl Resolver<'_> {
 
     fn stream(&self, row: WrittenStream) -> Result<StreamForm, String> {
         let error_data = row.error.as_ref().and_then(|event| event.data.as_deref()).map(Node::parse);
+        let events = [&row.error, &row.done].into_iter().flatten().filter_map(|event| event.event.as_ref());
+        if let Some(name) = events.into_iter().find(|name| name.contains(['\n', '\r'])) {
+            return Err(format!("stream `{}`: the name of an event is one line, not {name:?}", row.name));
+        }
         Ok(StreamForm {
             name: row.name,
             error_event: row.error.as_ref().and_then(|event| event.event.clone()),
@@ -366,6 +370,9 @@ mod tests {
             [[read]]
             kind = "internal"
             message = '('
+            [[stream]]
+            name = "chat"
+            done = { event = "the\nend" }
         "#;
         let mistakes = dialect("x", text, true).unwrap_err();
         let all = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -376,6 +383,7 @@ mod tests {
             "does not compile",
             "every kind needs a row",
             "one must be written",
+            "stream `chat`: the name of an event is one line",
         ] {
             assert!(all.contains(part), "{part} in\n{all}");
         }

@@ -70,10 +70,7 @@ pub(crate) fn reply(
     // The version is that of a connection: an upstream's own ends with it (RFC 9110, 6.2).
     *told.response.version_mut() = Version::HTTP_11;
     let headers = told.response.headers_mut();
-    if let Some((admission, tier)) = trail.admission.as_ref().and_then(|one| Some((one, one.tier()?))) {
-        let dialect = dialect.unwrap_or_else(|| plain_dialect(setup));
-        limits::write(headers, dialect, tier.fields, &admission.limits);
-    }
+    tell_limits(headers, dialect.unwrap_or_else(|| plain_dialect(setup)), trail);
     headers.insert(REQUEST_ID, greeting.id.header());
     headers.insert(ATTEMPTS, count(trail.attempts.len()));
     if trail.store_down {
@@ -88,12 +85,20 @@ pub(crate) fn reply(
     told
 }
 
+/// How the caller's own limits stand, where it has any.
+fn tell_limits(headers: &mut HeaderMap, dialect: &Dialect, trail: &Trail) {
+    if let Some((admission, tier)) = trail.admission.as_ref().and_then(|one| Some((one, one.tier()?))) {
+        limits::write(headers, dialect, tier.fields, &admission.limits);
+    }
+}
+
 /// The head of a stream whose answer isn't known yet: what is known of every healthy one.
-pub(crate) fn head(setup: &Setup, greeting: &Greeting, dialect: &Dialect) -> Response<()> {
+pub(crate) fn head(setup: &Setup, greeting: &Greeting, dialect: &Dialect, trail: &Trail) -> Response<()> {
     let mut response = Response::new(());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENTS));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    tell_limits(headers, dialect, trail);
     name_request(headers, setup.request_id_header(dialect), || Some(greeting.id.header()));
     headers.insert(REQUEST_ID, greeting.id.header());
     if let Some(origin) = &greeting.origin {

@@ -202,6 +202,24 @@ async fn who_asked_for_signs_of_life_gets_comments_and_then_the_stream() {
 }
 
 #[tokio::test(flavor = "local")]
+async fn a_head_that_leaves_before_its_stream_tells_of_limits_too() {
+    let gate = Gate::default();
+    let slow = with(events(&[TOKEN]), [Act::Until(gate.clone())]);
+    let upstream = Upstream::answering([with(with(slow, [STOP, DONE].map(chunk)), [last()])]).await;
+    let route = format!("{ALIVE}\ntier = \"free\"");
+    let more = "[tier.free]\nrequests = \"100/min\"\n";
+    let rig = Rig::with(&upstream, Wishes { upstream: "", route: &route, more, ..HOLD });
+    let mut wire = rig.connect().await;
+    wire.send(post("/v1/chat/completions", "", STREAMED)).await;
+    let mut answer = wire.head().await.unwrap();
+    assert_eq!(wire.chunk().await.unwrap(), COMMENT.as_bytes());
+    assert_eq!(answer.says("x-ratelimit-limit-requests"), "100");
+    gate.open();
+    wire.body(&mut answer).await;
+    assert!(answer.whole);
+}
+
+#[tokio::test(flavor = "local")]
 async fn a_failure_after_the_first_comment_is_told_in_the_stream() {
     for (script, code) in [
         (

@@ -38,9 +38,9 @@ impl<'a> Out<'a> {
             Self::Null => Value::Null,
             Self::Text(text) => Value::from(text.into_owned()),
             Self::Given(value) => value.into_owned(),
-            Self::Object(members) => {
-                Value::Object(members.into_iter().map(|(key, value)| (key.into_owned(), value.into_value())).collect())
-            }
+            Self::Object(members) => Value::Object(
+                members.into_iter().map(|(key, value)| (key.into_owned(), value.into_value())).collect(),
+            ),
             Self::Array(items) => items.into_iter().map(Self::into_value).collect(),
         }
     }
