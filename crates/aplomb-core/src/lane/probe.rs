@@ -163,9 +163,14 @@ impl Probe {
         if call > self.empty.sent {
             self.refused += 1;
         }
-        if let Phase::Paced(pace) = &mut self.phase {
-            pace.emptied(now);
-        }
+        let left = match &mut self.phase {
+            Phase::Open(_) => 0.0,
+            Phase::Paced(pace) => {
+                let left = pace.left(now);
+                pace.emptied(now);
+                left
+            }
+        };
         if call <= self.cut {
             return;
         }
@@ -181,7 +186,7 @@ impl Probe {
         (self.cut, self.refused_since_cut) = (self.sent, 0);
         let again = self.cut_at.is_some_and(|last| now < last + ONE_DECREASE);
         if !again {
-            self.decrease(call, sent, now, hint);
+            self.decrease((call, sent), now, hint, left);
             self.cut_at = Some(now);
         } else if let Phase::Paced(pace) = &mut self.phase
             && between
@@ -224,7 +229,7 @@ impl Probe {
         }
     }
 
-    fn decrease(&mut self, call: u64, sent: Duration, now: Duration, hint: Option<Duration>) {
+    fn decrease(&mut self, (call, sent): (u64, Duration), now: Duration, hint: Option<Duration>, left: f64) {
         #[expect(clippy::cast_precision_loss, reason = "no lane has 2^53 calls")]
         let through = (call.saturating_sub(self.empty.sent)).saturating_sub(self.refused) as f64;
         let time = sent.saturating_sub(self.empty.at).as_secs_f64();
@@ -243,7 +248,7 @@ impl Probe {
             Phase::Paced(pace) => {
                 let pressed = self.clock.pressed >= 0.5 * time && time >= 0.5;
                 let early = now.saturating_sub(self.resumed) < 2 * ONE_DECREASE;
-                pace.saved(early);
+                let explained = pace.saved(early, left);
                 let share = if pressed { self.clock.paused / time } else { 1.0 };
                 let measured = through / time.max(1e-3);
                 // Where as many were refused as let through, nothing flowed over unused.
@@ -251,6 +256,8 @@ impl Probe {
                 let found = if flooded { measured } else { pace.found(measured, share) };
                 // Nothing let through says less than it seems: no more than half at a time.
                 let found = if through > 0.0 { found } else { found.max(pace.ceiling() / 2.0) };
+                // What was saved up too much says nothing of the rate.
+                let found = if explained { found.max(pace.ceiling()) } else { found };
                 pace.settle(found, pause, now);
             }
         }
@@ -313,5 +320,33 @@ mod tests {
         probe.refused(calls[40], ms(400), ms(405), Some(ms(1)), 0.5);
         let ceiling = probe.ceiling().unwrap();
         assert!((20.0..60.0).contains(&ceiling), "{ceiling}");
+    }
+
+    #[test]
+    fn who_made_up_for_a_pause_too_fast_keeps_the_rate_it_had_found() {
+        let ms = Duration::from_millis;
+        let second = Some(ms(1_000));
+        let mut probe = Probe::new(Duration::ZERO);
+        // Forty calls in a second, then a refusal and a pause of a second; callers wait all the time.
+        let mut last = 0;
+        for call in 0..41 {
+            probe.pass(ms(call * 25), true, false);
+            last = probe.sent(ms(call * 25));
+        }
+        probe.refused(last, ms(1_000), ms(1_005), second, 0.5);
+        probe.pass(ms(1_005), true, true);
+        let before = probe.ceiling().unwrap();
+        // What was saved up in the pause is used, and the upstream had not saved so much.
+        let mut now = ms(2_005);
+        probe.pass(now, true, false);
+        for _ in 0..8 {
+            while probe.ready(now, 0) != Ready::Now {
+                now += ms(1);
+            }
+            probe.pass(now, true, false);
+            last = probe.sent(now);
+        }
+        probe.refused(last, now, now + ms(5), second, 0.5);
+        assert_eq!(probe.ceiling(), Some(before));
     }
 }

@@ -88,14 +88,24 @@ impl Pace {
         self.next = now;
     }
 
-    /// Who is refused again and again soon after a pause makes up for it too fast: less was saved up than was thought.
-    pub(super) fn saved(&mut self, early: bool) {
+    /// Who is refused soon after a pause makes up for it too fast: less was saved up than was thought.
+    ///
+    /// `left` of what was saved up had not been used by then. Gives whether that explains the refusal.
+    pub(super) fn saved(&mut self, early: bool, left: f64) -> bool {
         self.early = if early { self.early + 1 } else { 0 };
+        let explains = early && left >= 1.0;
         match self.early {
             0 => self.burst *= 2.0,
+            _ if explains => self.burst = (0.9 * (self.bucket.capacity() - left)).max(1.0),
             1 => {}
             _ => self.burst = (self.burst.min(self.bucket.capacity()) / 2.0).max(1.0),
         }
+        explains
+    }
+
+    /// What may be sent beyond the pace.
+    pub(super) fn left(&self, now: Duration) -> f64 {
+        self.bucket.level(now)
     }
 
     /// The ceiling that a refusal tells of.
