@@ -1,3 +1,5 @@
+//! What is learned of a limit from what answers tell, answer by answer.
+
 use super::*;
 use crate::lane::cost::{Amounts, Cost};
 use crate::lane::together::Together;
