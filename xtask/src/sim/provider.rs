@@ -55,6 +55,8 @@ pub(super) struct Provider {
     /// Seconds from and to which an answer takes.
     pub(super) latency: (f64, f64),
     pub(super) trouble: Option<Trouble>,
+    /// The share of calls that is refused by chance, whatever was used.
+    pub(super) whim: f64,
     pub(super) server: Option<Server>,
 }
 
@@ -64,7 +66,7 @@ const QUICK: f64 = 0.005;
 impl Provider {
     /// One that takes 0.2 s for an answer and is never in trouble.
     pub(super) fn new(limits: Vec<Limit>, hints: Hints) -> Self {
-        Self { limits, hints, latency: (0.2, 0.2), trouble: None, server: None }
+        Self { limits, hints, latency: (0.2, 0.2), trouble: None, whim: 0.0, server: None }
     }
 
     pub(super) fn call(&mut self, now: f64, cost: Cost, random: &mut Random) -> Reply {
@@ -73,6 +75,9 @@ impl Provider {
             && random.next() < trouble.failing
         {
             return quick(Heard::Failed { hint: None });
+        }
+        if self.whim > 0.0 && random.next() < self.whim {
+            return quick(Heard::Limited { hint: self.hint(0.5) });
         }
         let wait = self.limits.iter_mut().map(|limit| limit.wait(now, cost)).fold(0.0, f64::max);
         if wait <= 0.0 {

@@ -59,6 +59,7 @@ pub(super) fn all(quick: bool) -> Vec<Scenario> {
         tokens(),
         daily(),
         shared(),
+        whims(),
         growing(),
         fleet(quick),
         crowd(quick),
@@ -187,6 +188,24 @@ fn shared() -> Scenario {
     let title = "others take half of 40 calls a second from second 30 to 90; nothing is told";
     let most = 40.0 + 40.0 * 60.0 + 20.0 * 60.0;
     scenario("shared", title, Optimum::Calls { most, until: 120.0 }, rows)
+}
+
+/// Some calls are refused by chance, as by a provider with little to spare, and no limit is behind it.
+fn whims() -> Scenario {
+    let mut all = Vec::new();
+    for (whim, hints, told) in
+        [(0.005, Hints::None, "nothing"), (0.02, Hints::None, "nothing"), (0.02, Hints::Seconds, "a second")]
+    {
+        for mut one in rows(&THREE, |policy| {
+            let provider = Provider { whim, ..Provider::new(Vec::new(), hints) };
+            setup(policy, provider, Load::Endless { workers: 50, until: 60.0 })
+        }) {
+            one.name = format!("{}, {} % refused, told {told}", one.name, whim * 100.0);
+            all.push(one);
+        }
+    }
+    let title = "50 workers for a minute; calls are refused by chance, and there is no limit";
+    scenario("whims", title, Optimum::Calls { most: 50.0 / 0.221 * 60.0, until: 60.0 }, all)
 }
 
 /// A provider that starts slowly, and gives more and more.

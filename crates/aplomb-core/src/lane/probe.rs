@@ -23,10 +23,13 @@ use std::time::Duration;
 use super::pacer::Ready;
 
 mod lately;
+use lately::Lately;
 mod pace;
 use pace::Pace;
 mod window;
 use window::Window;
+mod chance;
+use chance::Chance;
 
 /// At most one decrease in this time: refusals that come together have one cause.
 const ONE_DECREASE: Duration = Duration::from_secs(1);
@@ -58,6 +61,8 @@ pub struct Probe {
     resumed: Duration,
     /// One call at a time, until one is let through.
     alone: bool,
+    lately: Lately,
+    chance: Chance,
     clock: Clock,
 }
 
@@ -104,6 +109,8 @@ impl Probe {
             until: Duration::ZERO,
             resumed: now,
             alone: false,
+            lately: Lately::new(now),
+            chance: Chance::default(),
             clock: Clock { at: now, ..Clock::default() },
         }
     }
@@ -118,7 +125,7 @@ impl Probe {
             if !self.clock.held {
                 pace.age(pressed);
             }
-            pace.follow(now);
+            pace.follow(now, self.lately.calls(now));
         }
         (self.clock.at, self.clock.waiting) = (self.clock.at.max(now), waiting);
         self.clock.held = paused || now < self.until;
@@ -141,6 +148,7 @@ impl Probe {
     /// A call starts; gives its number.
     pub fn sent(&mut self, now: Duration) -> u64 {
         self.sent += 1;
+        self.lately.add(now);
         match &mut self.phase {
             Phase::Open(window) => window.take(now),
             Phase::Paced(pace) => pace.take(now),
@@ -150,6 +158,7 @@ impl Probe {
 
     /// A call was let through, whatever became of it then.
     pub fn accepted(&mut self, call: u64, now: Duration) {
+        self.chance.accepted();
         if call > self.cut {
             (self.streak, self.alone) = (0, false);
         }
@@ -162,6 +171,11 @@ impl Probe {
     pub fn refused(&mut self, call: u64, sent: Duration, now: Duration, hint: Option<Duration>, random: f64) {
         if call > self.empty.sent {
             self.refused += 1;
+        }
+        let may_be_chance = self.chance.refused();
+        if may_be_chance && hint.is_none() {
+            // Nothing is learned of it. Who says how long to wait has a limit.
+            return;
         }
         let left = match &mut self.phase {
             Phase::Open(_) => 0.0,
@@ -235,14 +249,14 @@ impl Probe {
         let time = sent.saturating_sub(self.empty.at).as_secs_f64();
         let pause = hint.unwrap_or_default();
         match &mut self.phase {
-            Phase::Open(window) => {
+            Phase::Open(_) => {
                 // The first calls used up a burst, too: what they took refills in the pause, or in a second.
                 let found = through / (time + pause.as_secs_f64().max(1.0));
                 // Where nothing was let through, a hint promises one call at its end.
                 let promised = if pause.is_zero() { 1.0 } else { 1.0 / pause.as_secs_f64() };
                 let found = if through > 0.0 { found } else { promised };
                 // What was just let through at once says more than a mean over hours in which nobody called.
-                let ceiling = found.max(window.lately(now) * 0.7);
+                let ceiling = found.max(self.lately.calls(now) * 0.7);
                 self.phase = Phase::Paced(Pace::new(ceiling, pause, now));
             }
             Phase::Paced(pace) => {

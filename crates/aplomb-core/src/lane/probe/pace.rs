@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::LONGEST_PAUSE;
-use super::lately::Lately;
 use crate::lane::bucket::Bucket;
 use crate::lane::pacer::Ready;
 
@@ -35,7 +34,6 @@ pub(super) struct Pace {
     /// How many refusals in a row came soon after a pause.
     early: u32,
     next: Duration,
-    lately: Lately,
 }
 
 impl Pace {
@@ -53,7 +51,6 @@ impl Pace {
             burst: f64::INFINITY,
             early: 0,
             next: now,
-            lately: Lately::new(now),
         };
         pace.hold(pause, now);
         pace
@@ -137,7 +134,7 @@ impl Pace {
         (self.ceiling, self.age) = (found, 0.0);
         self.bucket.set_level(0.0, now);
         self.hold(pause, now);
-        self.follow(now);
+        self.bucket.set_rate(self.rate(), now);
     }
 
     /// Lets the bucket hold what refills in a pause: it may be used after it.
@@ -160,11 +157,11 @@ impl Pace {
         self.ceiling * (1.0 + DEPTH * from_plateau.powi(3))
     }
 
-    /// Time has passed.
-    pub(super) fn follow(&mut self, now: Duration) {
+    /// Time has passed; so many calls were sent in about the last second.
+    pub(super) fn follow(&mut self, now: Duration, lately: f64) {
         let rate = self.rate();
         // No faster than twice what is really sent: what isn't used can't be found out.
-        let used = rate <= 2.0 * self.lately.calls(now).max(1.0);
+        let used = rate <= 2.0 * lately.max(1.0);
         if self.searching && self.age >= 1.0 {
             (self.ceiling, self.age) = if used { (rate, self.age - 1.0) } else { (self.ceiling, 1.0) };
         }
@@ -178,7 +175,6 @@ impl Pace {
     /// A call starts.
     pub(super) fn take(&mut self, now: Duration) {
         self.bucket.take(1.0, now);
-        self.lately.add(now);
         // What was saved up is not sent all at once: at most twice the rate.
         self.next = now + Duration::try_from_secs_f64(0.5 / self.rate()).unwrap_or(LONGEST_PAUSE);
     }

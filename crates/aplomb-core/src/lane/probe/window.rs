@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::lately::Lately;
 use crate::lane::pacer::Ready;
 
 /// Calls under way that a new lane begins with, as many as TCP's initial window has segments (RFC 6928).
@@ -22,23 +21,17 @@ pub(super) struct Window {
     /// Whether the window was what callers waited for since it grew.
     full: bool,
     next: Duration,
-    lately: Lately,
 }
 
 impl Window {
     /// As a new lane has it.
     pub(super) fn new(now: Duration) -> Self {
-        Self { size: INITIAL_WINDOW, grown: now, full: false, next: now, lately: Lately::new(now) }
+        Self { size: INITIAL_WINDOW, grown: now, full: false, next: now }
     }
 
     /// Calls that may be under way.
     pub(super) fn size(&self) -> f64 {
         self.size
-    }
-
-    /// Calls of about the last second.
-    pub(super) fn lately(&self, now: Duration) -> f64 {
-        self.lately.calls(now)
     }
 
     /// When one more call may start, with so many under way.
@@ -64,7 +57,6 @@ impl Window {
     /// A call starts.
     pub(super) fn take(&mut self, now: Duration) {
         self.next = now + self.spacing();
-        self.lately.add(now);
     }
 
     fn spacing(&self) -> Duration {
