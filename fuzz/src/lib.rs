@@ -121,7 +121,7 @@ struct Passed {
 impl Passed {
     /// Byte for byte; of a stream from which something was left out, without the empty lines around it.
     fn comparable(&self) -> Vec<&[u8]> {
-        let lines = self.bytes.split_inclusive(|byte| *byte == b'\n');
+        let lines = self.bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r'));
         lines.filter(|line| self.skipped == 0 || !line.trim_ascii().is_empty()).collect()
     }
 }

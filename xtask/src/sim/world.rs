@@ -242,8 +242,13 @@ impl World {
         if heard == Heard::Answer || sends >= ATTEMPTS || !lane.spend(throttled) {
             return None;
         }
-        // A refusal holds the lane; after anything else a call keeps away a moment by itself.
-        Some(if throttled { 0.0 } else { self.random.next() * 0.05 * 2f64.powi(sends as i32 - 1) })
+        // A refusal holds the lane; after anything else a call keeps away a while by itself.
+        let longest = match throttled {
+            true if !pass.by_chance => 0.0,
+            true => 1.0,
+            false => 0.05,
+        };
+        Some(self.random.next() * longest * 2f64.powi(sends as i32 - 1))
     }
 
     fn over(&mut self, job: usize, done: bool, now: Duration) {

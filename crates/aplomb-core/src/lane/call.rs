@@ -90,6 +90,8 @@ pub struct Pass {
     pub first_byte: Option<Duration>,
     pub(super) retry: Option<Retried>,
     pub(super) heard: Option<Heard>,
+    /// It was refused by chance, as it seems: the lane goes on, and who repeats it keeps away by itself.
+    pub by_chance: bool,
 }
 
 /// A retry that the budget paid for.

@@ -168,14 +168,23 @@ impl Probe {
     }
 
     /// A call was refused because there were too many. `sent` is when it was sent, `hint` how long to wait.
-    pub fn refused(&mut self, call: u64, sent: Duration, now: Duration, hint: Option<Duration>, random: f64) {
+    ///
+    /// Whether it is taken for the work of a limit; otherwise nothing is done.
+    pub fn refused(
+        &mut self,
+        call: u64,
+        sent: Duration,
+        now: Duration,
+        hint: Option<Duration>,
+        random: f64,
+    ) -> bool {
         if call > self.empty.sent {
             self.refused += 1;
         }
-        let may_be_chance = self.chance.refused();
+        let may_be_chance = self.chance.refused(call);
         if may_be_chance && hint.is_none() {
             // Nothing is learned of it. Who says how long to wait has a limit.
-            return;
+            return false;
         }
         let left = match &mut self.phase {
             Phase::Open(_) => 0.0,
@@ -186,7 +195,7 @@ impl Probe {
             }
         };
         if call <= self.cut {
-            return;
+            return true;
         }
         // Of those sent between the two, who wasn't refused was let through, whenever it is answered.
         let between = call - self.cut - 1 > self.refused_since_cut;
@@ -212,6 +221,7 @@ impl Probe {
             pace.grant(pause, now);
         }
         self.resumed = now.max(self.until).max(now + hint.unwrap_or_default());
+        true
     }
 
     /// Whether one call at a time is tried, because the last ones were refused.
@@ -310,7 +320,9 @@ mod tests {
     #[test]
     fn who_was_sent_between_two_refusals_was_let_through_though_not_answered_yet() {
         let ms = Duration::from_millis;
-        let refuse = |probe: &mut Probe, call, at| probe.refused(call, at, at, Some(ms(5)), 0.5);
+        let refuse = |probe: &mut Probe, call, at| {
+            probe.refused(call, at, at, Some(ms(5)), 0.5);
+        };
         let mut probe = Probe::new(Duration::ZERO);
         let first = probe.sent(ms(0));
         refuse(&mut probe, first, ms(5));

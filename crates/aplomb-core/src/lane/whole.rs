@@ -199,7 +199,7 @@ impl Lane {
                 if !self.pacer.refused(pass.cost, now) {
                     // No known limit explains it: there is one that isn't told, or others use this quota too.
                     self.refused = Some(now);
-                    self.probe.refused(pass.call, pass.began, now, hint, random);
+                    pass.by_chance = !self.probe.refused(pass.call, pass.began, now, hint, random);
                 }
                 self.hold(hint, now);
             }
@@ -331,6 +331,7 @@ impl Lane {
             first_byte: None,
             retry: None,
             heard: None,
+            by_chance: false,
         })
     }
 

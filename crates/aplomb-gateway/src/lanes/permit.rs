@@ -73,6 +73,11 @@ impl Permit {
         self.cell.hear(&mut self.pass, heard, &self.limits, failure, random);
     }
 
+    /// Whether it was refused by chance, as it seems: then its lane holds nobody back.
+    pub(crate) fn is_by_chance(&self) -> bool {
+        self.pass.by_chance
+    }
+
     /// Whether tokens are what its quota counts.
     pub(crate) fn counts_tokens(&self) -> bool {
         self.cell.counts_tokens()

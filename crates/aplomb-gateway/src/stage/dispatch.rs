@@ -108,7 +108,7 @@ async fn attempts(
         let decision = decide(worker, plan, &mut retry, &told, &tried, until).await;
         progress.outcome_unknown = retry.outcome_unknown();
         let kind = tried.failed.failure.kind;
-        let held_by_lane = is_held_by_lane(&tried.failed.failure);
+        let held_by_lane = tried.held_by_lane;
         if let Decision::Answer(answer) = decision {
             trail.refused = Some(Refusal::Retry(answer.why));
             return Err(Box::new(problem(plan, target, tried.failed, Some(answer))));
@@ -137,6 +137,8 @@ struct Tried<'a> {
     lane: Arc<Cell>,
     /// With which value of our credential it was sent.
     used: u64,
+    /// Its lane holds everybody back by itself.
+    held_by_lane: bool,
 }
 
 /// Sends the request, and tells all who keep count what came of it.
@@ -172,7 +174,8 @@ async fn once<'a>(
         permit.hear(heard, Some(&logged), worker.random());
     }
     trail.end(line, failed.status, Some(logged));
-    Err(Box::new(Tried { target, failed, lane: Arc::clone(permit.cell()), used }))
+    let held_by_lane = is_held_by_lane(&failed.failure) && !permit.is_by_chance();
+    Err(Box::new(Tried { target, failed, lane: Arc::clone(permit.cell()), used, held_by_lane }))
 }
 
 /// What comes after a failed attempt: the core's decision, as far as it can be had.

@@ -11,11 +11,16 @@ const MEMORY: f64 = 256.0;
 /// This part of them may be chance, and one more: few calls say little.
 const SHARE: f64 = 0.03;
 
+/// Three of so many in a row are no chance either: at 2 % it would be so with one refusal in four hundred.
+const ROW: u64 = 5;
+
 /// What became of the last calls.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Chance {
     calls: f64,
     refused: f64,
+    /// The numbers of the last two that were refused, the later one first.
+    last: [u64; 2],
 }
 
 impl Chance {
@@ -24,10 +29,14 @@ impl Chance {
         self.count(0.0);
     }
 
-    /// A call was refused. Whether that may be chance.
-    pub(super) fn refused(&mut self) -> bool {
+    /// The call of this number was refused. Whether that may be chance.
+    pub(super) fn refused(&mut self, call: u64) -> bool {
         self.count(1.0);
-        self.refused <= 1.0 + SHARE * self.calls
+        let [later, earlier] = self.last;
+        // No call has the number 0.
+        let in_a_row = earlier > 0 && call.abs_diff(earlier) < ROW;
+        self.last = [call, later];
+        !in_a_row && self.refused <= 1.0 + SHARE * self.calls
     }
 
     fn count(&mut self, refused: f64) {
@@ -43,9 +52,9 @@ mod tests {
     #[test]
     fn two_in_a_hundred_may_be_chance() {
         let mut chance = Chance::default();
-        for _ in 0..100 {
+        for hundred in 1..100 {
             (0..49).for_each(|_| chance.accepted());
-            assert!(chance.refused());
+            assert!(chance.refused(50 * hundred));
         }
     }
 
@@ -53,14 +62,16 @@ mod tests {
     fn many_at_once_are_none_of_chances() {
         let mut chance = Chance::default();
         (0..1_000).for_each(|_| chance.accepted());
-        let refused: Vec<bool> = (0..10).map(|_| chance.refused()).collect();
-        assert!(refused[0] && !refused[9], "{refused:?}");
+        let refused: Vec<bool> = (1_001..1_011).map(|call| chance.refused(call)).collect();
+        assert!(refused[0] && refused[1] && !refused[2], "{refused:?}");
+        let refused: Vec<bool> = (0..10).map(|call| chance.refused(2_000 + call * 10)).collect();
+        assert!(!refused[9], "{refused:?}");
     }
 
     #[test]
     fn of_the_first_calls_one_may_be() {
         let mut chance = Chance::default();
-        assert!(chance.refused());
-        assert!(!chance.refused());
+        assert!(chance.refused(1));
+        assert!(!chance.refused(20));
     }
 }
