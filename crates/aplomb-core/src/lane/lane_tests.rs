@@ -51,6 +51,28 @@ fn later(lane: &mut Lane, now: Duration) -> Duration {
 }
 
 #[test]
+fn a_lone_refusal_without_a_hint_stops_nobody_and_three_in_a_row_do() {
+    let mut lane = lane(&[]);
+    let refused = Heard::Limited { hint: None };
+    for call in 0..100 {
+        let pass = go(&mut lane, MS(call * 20));
+        finish(&mut lane, pass, Heard::Answer, MS(call * 20 + 10));
+    }
+    let mut pass = go(&mut lane, MS(2_000));
+    lane.hear(&mut pass, refused, MS(2_005), 0.5);
+    lane.end(&pass, None, None, MS(2_005));
+    assert!(pass.by_chance);
+    for at in [2_010, 2_020] {
+        let mut pass = go(&mut lane, MS(at));
+        lane.hear(&mut pass, refused, MS(at + 5), 0.5);
+        lane.end(&pass, None, None, MS(at + 5));
+        assert_eq!(pass.by_chance, at == 2_010);
+    }
+    wait(&mut lane, MS(2_030), &call(S(60)));
+    assert!(later(&mut lane, MS(2_030)) > MS(2_050), "the lane pauses");
+}
+
+#[test]
 fn a_refusal_with_a_hint_stops_the_lane_until_then() {
     let mut lane = lane(&[]);
     let (first, second) = (go(&mut lane, S(1)), go(&mut lane, S(1)));
