@@ -160,10 +160,11 @@ fn wrk_says(said: &str) -> Option<Seen> {
         };
         Some(found[2].parse::<f64>().ok()? * unit)
     };
-    let failed = BROKEN
+    let broken = BROKEN
         .captures_iter(said)
-        .filter_map(|found| number(found.get(1).or_else(|| found.get(2))?.as_str()))
-        .sum();
+        .filter_map(|found| number(found.get(1).or_else(|| found.get(2))?.as_str()));
+    // A sum of nothing is a negative zero.
+    let failed = broken.sum::<f64>() + 0.0;
     Some(Seen {
         requests: number(COUNT.captures(said)?.get(1)?.as_str())?,
         rate: number(RATE.captures(said)?.get(1)?.as_str())?,

@@ -81,6 +81,9 @@ const SAME_END: Duration = Duration::from_millis(50);
 /// The same, where resets are told in whole seconds.
 const SAME_SECOND: Duration = Duration::from_millis(1_100);
 
+/// What is left at first, as a part of the capacity: half a call of forty a second, which is ten milliseconds too early.
+const FIRST_LEFT: f64 = 0.0125;
+
 /// What a refusal adds to what is left, as a share of a call, besides doubling it: how much calls are too early by is found
 /// out in a few steps.
 const MORE_LEFT: f64 = 0.25;
@@ -105,7 +108,7 @@ impl Told {
             bucket: Bucket::full(capacity, 0.0, now),
             comes: Comes::Unknown,
             span: seen.reset.saturating_sub(now),
-            margin: 0.0,
+            margin: capacity * FIRST_LEFT,
             grown: None,
             newest: call.sent,
             last: seen,
