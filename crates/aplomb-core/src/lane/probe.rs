@@ -4,6 +4,7 @@
 //! From then on it paces.
 //! A refusal says one thing for certain: at that moment nothing was left. What was let through between two such moments is
 //! what the upstream gives in that time, whatever its burst and its window are; that is the *ceiling*.
+//! Only a few refusals that say nothing of waiting may be chance (`chance.rs`): nothing is learned of those.
 //! The rate then follows a cubic curve around it (RFC 9438, and the client rate limiter of AWS' SDKs): a little below, a
 //! long plateau, a careful probe above. Each time a probe finds the same ceiling again, the plateau doubles.
 //!
@@ -50,8 +51,6 @@ pub struct Probe {
     refused: u64,
     /// Calls up to this one were sent before the last decrease had an effect.
     cut: u64,
-    /// Calls after it that were refused.
-    refused_since_cut: u64,
     cut_at: Option<Duration>,
     /// Refusals since a call was let through.
     streak: u32,
@@ -103,7 +102,6 @@ impl Probe {
             empty: mark,
             refused: 0,
             cut: 0,
-            refused_since_cut: 0,
             cut_at: None,
             streak: 0,
             until: Duration::ZERO,
@@ -197,16 +195,15 @@ impl Probe {
         if call <= self.cut {
             return true;
         }
-        // Of those sent between the two, who wasn't refused was let through, whenever it is answered.
-        let between = call - self.cut - 1 > self.refused_since_cut;
-        self.refused_since_cut += 1;
+        // Whoever was sent in between was let through, whenever it is answered: a refusal that counts would have moved the cut.
+        let between = call > self.cut + 1;
         self.streak = if between { 1 } else { self.streak + 1 };
         self.alone = self.streak >= 2;
         if hint.is_none() {
             let longest = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(self.streak - 1)).min(LONGEST_PAUSE);
             self.until = now + longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
         }
-        (self.cut, self.refused_since_cut) = (self.sent, 0);
+        self.cut = self.sent;
         let again = self.cut_at.is_some_and(|last| now < last + ONE_DECREASE);
         if !again {
             self.decrease((call, sent), now, hint, left);
@@ -214,7 +211,7 @@ impl Probe {
         } else if let Phase::Paced(pace) = &mut self.phase
             && between
         {
-            pace.stop();
+            pace.stop_searching();
         }
         let pause = hint.unwrap_or_else(|| self.until.saturating_sub(now));
         if let Phase::Paced(pace) = &mut self.phase {

@@ -116,7 +116,7 @@ impl Pace {
     }
 
     /// Refused again so soon: there is no more to be found.
-    pub(super) fn stop(&mut self) {
+    pub(super) fn stop_searching(&mut self) {
         if self.searching {
             (self.searching, self.age) = (false, 0.0);
         }
