@@ -58,14 +58,7 @@ pub fn write(length: Duration) -> String {
 /// `count` nanoseconds in a unit of `unit` nanoseconds, with as many decimals as it needs.
 fn decimal(count: u64, unit: u64, name: &str) -> String {
     let (whole, rest) = (count / unit, count % unit);
-    let mut text = whole.to_string();
-    if rest > 0 {
-        // With a one before it a number has the zeros that a fraction begins with.
-        let digits = (unit + rest).to_string();
-        text.push('.');
-        text.push_str(digits[1..].trim_end_matches('0'));
-    }
-    text + name
+    number::with_fraction(whole.to_string(), rest, unit) + name
 }
 
 fn sum_of_parts(value: &str) -> Option<u128> {

@@ -73,6 +73,17 @@ fn scientific(text: &str, unit: u64) -> Option<u128> {
     Some((number * unit as f64).ceil() as u128)
 }
 
+/// A whole number, and so much of a unit beside it, which is a power of ten: `1.05` for `1` and 5 of 100.
+pub(super) fn with_fraction(mut whole: String, rest: u64, unit: u64) -> String {
+    if rest > 0 {
+        // With a one before it a number has the zeros that a fraction begins with.
+        let digits = (unit + rest).to_string();
+        whole.push('.');
+        whole.push_str(digits[1..].trim_end_matches('0'));
+    }
+    whole
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

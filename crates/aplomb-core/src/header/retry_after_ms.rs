@@ -11,15 +11,8 @@ pub fn parse(value: &str) -> Option<Duration> {
 
 /// The value for this wait, exact: decimals only where it isn't whole milliseconds.
 pub fn write(wait: Duration) -> String {
-    let (whole, rest) = (wait.as_millis(), wait.subsec_nanos() % 1_000_000);
-    let mut text = whole.to_string();
-    if rest > 0 {
-        // With a one before it a number has the zeros that a fraction begins with.
-        let digits = (1_000_000 + rest).to_string();
-        text.push('.');
-        text.push_str(digits[1..].trim_end_matches('0'));
-    }
-    text
+    let rest = u64::from(wait.subsec_nanos()) % number::MILLISECOND;
+    number::with_fraction(wait.as_millis().to_string(), rest, number::MILLISECOND)
 }
 
 #[cfg(test)]
