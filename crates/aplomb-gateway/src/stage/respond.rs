@@ -166,9 +166,10 @@ fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -
         let own = original.speaks.is_some_and(|spoken| spoken.name == dialect.name);
         dialect.lists(original.status.as_u16()) && (own || speaks(dialect, &failure, &original.body))
     };
-    let is_ours = original.is_none();
     let mut response = match original {
-        Some(original) if problem.trail == TrailPlace::Headers && passes(&original) => as_it_came(original),
+        Some(original) if problem.trail == TrailPlace::Headers && passes(&original) => {
+            as_it_came(original, &failure)
+        }
         original => {
             let shown = if disclose == Disclose::Full { trail.attempts.as_slice() } else { &[] };
             let place = (problem.trail == TrailPlace::Body).then_some(shown);
@@ -190,15 +191,6 @@ fn failed(setup: &Setup, greeting: &Greeting, problem: Problem, trail: &Trail) -
     });
     name_kind(headers, &failure);
     headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should_retry { "true" } else { "false" }));
-    if !is_ours {
-        // What an upstream said of waiting may be gone by now, or no longer true; what is rendered has it right.
-        headers.remove(header::RETRY_AFTER);
-        headers.remove(RETRY_AFTER_MS);
-        if let Some(wait) = failure.wait.filter(|_| failure.retryable) {
-            put(headers, header::RETRY_AFTER, &retry_after::write(wait));
-            put(headers, RETRY_AFTER_MS, &retry_after_ms::write(wait));
-        }
-    }
     if problem.sent_once {
         headers.insert(REPLAY, NO_REPLAY);
     }
@@ -220,10 +212,18 @@ fn plain_dialect(setup: &Setup) -> &'static Dialect {
     catalog.get("problem").or_else(|| catalog.dialects().next()).expect("the catalogue is never empty")
 }
 
-fn as_it_came(original: Original) -> Response<Body> {
+/// The upstream's own answer; only what it said of waiting is told as it is by now, if it is worth waiting at all.
+fn as_it_came(original: Original, failure: &Failure) -> Response<Body> {
     let mut response = Response::new(Body::full(original.body));
     *response.status_mut() = original.status;
     *response.headers_mut() = original.headers;
+    let headers = response.headers_mut();
+    headers.remove(header::RETRY_AFTER);
+    headers.remove(RETRY_AFTER_MS);
+    if let Some(wait) = failure.wait.filter(|_| failure.retryable) {
+        put(headers, header::RETRY_AFTER, &retry_after::write(wait));
+        put(headers, RETRY_AFTER_MS, &retry_after_ms::write(wait));
+    }
     response
 }
 
